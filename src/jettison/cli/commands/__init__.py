@@ -1,0 +1,1 @@
+"""One module per command or group of commands: ``add(subparsers)`` declares it, its handler does it."""

@@ -1,0 +1,1 @@
+"""Shipping images: OCI layouts and docker archives, out and in."""

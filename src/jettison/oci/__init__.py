@@ -1,0 +1,1 @@
+"""The OCI image format as data: descriptors, configs, manifests, canonical JSON. Pure."""
