@@ -19,6 +19,7 @@ import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -103,7 +104,7 @@ def load(path: Path = HERE / "bases.toml") -> Catalogue:
     bases = {}
     for entry in data["base"]:
         downloads = tuple(_download(one) for one in entry.pop("download", ()))
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+        fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
         base = Base(**fields, downloads=downloads)
         if bool(base.rootfs) == bool(base.context):
             raise BaseError(f"bases.toml: {base.reference} must have either rootfs or context")
@@ -159,7 +160,7 @@ def _run_client(download: Download, folder: Path) -> None:
             raise BaseError(f"npm is needed once, to download {wanted['npm']} from its registry; install it")
         command = [npm, "pack", "--silent", "--pack-destination", str(folder), wanted["npm"]]
     # Run in a folder without package.json and .npmrc: settings of some project around must not matter.
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BaseError(f"{' '.join(command)} failed:\n{done.stderr.strip() or done.stdout.strip()}")
 

@@ -105,7 +105,7 @@ def run_step(rootfs, operations, tmp_path, *, in_userns=False):
             "lowers": [str(path) for path in rootfs.lowers],
             "upper": str(rootfs.upper),
             "work": str(rootfs.work),
-            "options": "userxattr" if in_userns else "index=off,redirect_dir=off,metacopy=off",
+            "options": _options(in_userns=in_userns),
             "operations": operations,
         }
         command = ["unshare", "--mount", *(["--user", "--map-root-user"] if in_userns else [])]
@@ -122,17 +122,21 @@ def run_step(rootfs, operations, tmp_path, *, in_userns=False):
     return ast.literal_eval(result.stdout)
 
 
+def _options(*, in_userns):
+    return "userxattr" if in_userns else "index=off,redirect_dir=off,metacopy=off"
+
+
 def why_no_overlay(tmp_path, *, in_userns=False):
     """Return why this host mounts no overlay, empty if it does."""
     if shutil.which("unshare") is None:
         return "unshare(1) is not installed"
-    if not in_userns and os.geteuid() != 0:
-        return "mounting needs root"
+    if os.geteuid() != 0:
+        return "mounting, and seeing the owners that the mount has, needs root (of a user namespace at least)"
     for name in ("lower", "upper", "work"):
         (tmp_path / name).mkdir()
     options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
     flags = ["--user", "--map-root-user"] if in_userns else []
-    options += ",userxattr" if in_userns else ""
+    options += f",{_options(in_userns=in_userns)}"
     command = [
         "unshare",
         "--mount",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jettison.dockerfile.statements import FlagText, Statement
 
 FlagKind: TypeAlias = Literal["bool", "text", "list"]
-Flags: TypeAlias = "dict[str, tuple[FlagText, ...]]"
+Flags: TypeAlias = "dict[str, list[FlagText]]"
 
 _OWNERS = {
     "from": "COPY",
@@ -39,7 +39,7 @@ def read_flags(statement: Statement, known: Mapping[str, FlagKind]) -> Flags:
 
     Collects ``unknown-flag``, ``duplicate-flag``, ``flag-without-value`` and ``flag-not-boolean``.
     """
-    values: dict[str, tuple[FlagText, ...]] = {}
+    values: dict[str, list[FlagText]] = {}
     for flag in statement.flags:
         name, equals, value = flag.text[2:].partition("=")
         kind = known.get(name)
@@ -54,7 +54,7 @@ def read_flags(statement: Statement, known: Mapping[str, FlagKind]) -> Flags:
         elif name in values and kind != "list":
             statement.report("duplicate-flag", f"'--{name}' is given twice", shown.span(), hint="remove one of the two")
         elif kind == "bool":
-            values[name] = (_read_boolean(statement, flag, name, equals, value),)
+            values[name] = [_read_boolean(statement, flag, name, equals, value)]
         elif not equals:
             statement.report(
                 "flag-without-value",
@@ -63,7 +63,7 @@ def read_flags(statement: Statement, known: Mapping[str, FlagKind]) -> Flags:
                 hint=f"write --{name}=VALUE, with '=' and without blanks",
             )
         else:
-            values[name] = (*values.get(name, ()), flag.cut(3 + len(name)))
+            values.setdefault(name, []).append(flag.cut(3 + len(name)))
     return values
 
 

@@ -57,9 +57,12 @@ def parse_json_form(passage: Passage) -> JsonForm | None:
             hint='write every element in double quotes, numbers too: ["sleep", "5"]',
         )
     places = _STRING.finditer(text)
+    has_escapes = "\\u" in text
     return JsonForm(
         words=tuple(
-            Word(text=_without_surrogates(value, text), span=passage.span(place.start(), place.end()))
+            Word(
+                text=_without_surrogates(value) if has_escapes else value, span=passage.span(place.start(), place.end())
+            )
             for value, place in zip(values, places, strict=True)
         )
     )
@@ -78,8 +81,6 @@ def _no_number(_text: str) -> None:
     return None
 
 
-def _without_surrogates(value: str, text: str) -> str:
+def _without_surrogates(value: str) -> str:
     """Join surrogate pairs and replace single surrogates that came from escapes with four hexadecimal digits."""
-    if "\\u" not in text:
-        return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

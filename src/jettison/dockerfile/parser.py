@@ -12,6 +12,7 @@ instruction, where heredoc bodies are taken, and the items that cover the text. 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from jettison.dockerfile import commands, commands_copy, commands_run
@@ -360,6 +361,7 @@ class _Parser:
             self.items.append(Trivia(span=Span(source=self.source, start=self.covered, end=end)))
 
 
+@lru_cache(maxsize=256)
 def _nearest_keyword(keyword: str) -> str | None:
     if keyword in _PARSERS or keyword == "ONBUILD":
         return keyword

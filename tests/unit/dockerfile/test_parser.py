@@ -153,3 +153,8 @@ def test_heredocs_of_a_refused_instruction_are_not_read_as_instructions() -> Non
 
 def test_many_nested_brackets_are_an_error_not_a_crash() -> None:
     assert refuse("FROM a\nRUN " + "[" * 30_000 + "\\\n" + "[" * 30_000).slug == "exec-not-strings"
+
+
+def test_only_run_copy_and_add_have_heredocs() -> None:
+    cmd, env = parse("FROM a\nCMD cat <<E\nENV a=<<E\n").instructions[1:]
+    assert (cmd.span.text, env.span.text) == ("CMD cat <<E", "ENV a=<<E")
