@@ -104,7 +104,9 @@ def load(path: Path = HERE / "bases.toml") -> Catalogue:
     bases = {}
     for entry in data["base"]:
         downloads = tuple(_download(one) for one in entry.pop("download", ()))
-        fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+        }
         base = Base(**fields, downloads=downloads)
         if bool(base.rootfs) == bool(base.context):
             raise BaseError(f"bases.toml: {base.reference} must have either rootfs or context")

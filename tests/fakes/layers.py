@@ -43,7 +43,9 @@ def _parents(path):
 
 def _file(draw, path):
     data = draw(st.binary(min_size=1, max_size=3))
-    return FileEntry(path, EntryKind.FILE, 0o600 + draw(st.integers(0, 7)), size=len(data), digest=hashlib.sha256(data).digest())
+    return FileEntry(
+        path, EntryKind.FILE, 0o600 + draw(st.integers(0, 7)), size=len(data), digest=hashlib.sha256(data).digest()
+    )
 
 
 def _directory(draw, path):
@@ -62,8 +64,14 @@ def _add_hard_links(draw, slots):
     files = sorted((path for path, entry in slots.items() if entry.kind is EntryKind.FILE), key=sort_key)
     for number, first in enumerate(files):
         for other in files[number + 1 :]:
-            if slots[first].kind is EntryKind.FILE and slots[other].kind is EntryKind.FILE and draw(st.integers(0, 3)) == 0:
-                slots[other] = slots[first]._replace(path=other, kind=EntryKind.HARD_LINK, size=0, digest=b"", link_target=first)
+            if (
+                slots[first].kind is EntryKind.FILE
+                and slots[other].kind is EntryKind.FILE
+                and draw(st.integers(0, 3)) == 0
+            ):
+                slots[other] = slots[first]._replace(
+                    path=other, kind=EntryKind.HARD_LINK, size=0, digest=b"", link_target=first
+                )
 
 
 def flatten(stack):

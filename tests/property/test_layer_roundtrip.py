@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests.fakes.layers import layers
 
 from jettison.errors import LayerError
 from jettison.filetree import NO_CONTENT, ContentKind, ContentRef, EntryKind, FileEntry, parent_of, sort_key
@@ -16,7 +17,6 @@ from jettison.layer.members import TarStream
 from jettison.layer.read import index_tar
 from jettison.layer.write import write_tar
 from jettison.limits import DEFAULT_LIMITS
-from tests.fakes.layers import layers
 
 NAMES = st.binary(min_size=1, max_size=120).filter(
     lambda name: name not in {b".", b".."} and b"/" not in name and b"\0" not in name and not name.startswith(b".wh.")
@@ -46,7 +46,15 @@ def trees(draw):
             ref = ContentRef(ContentKind.PACK, "", len(data)) if content else NO_CONTENT
             data += content
             digest = hashlib.sha256(content).digest()
-            entry = FileEntry(path, EntryKind.FILE, draw(st.integers(0, 0o7777)), size=len(content), digest=digest, xattrs=draw(XATTRS), **common)
+            entry = FileEntry(
+                path,
+                EntryKind.FILE,
+                draw(st.integers(0, 0o7777)),
+                size=len(content),
+                digest=digest,
+                xattrs=draw(XATTRS),
+                **common,
+            )
             slots.append((entry, ref))
             continue
         if kind is EntryKind.WHITEOUT:
@@ -90,7 +98,8 @@ def test_hard_links_survive_the_tar(slots):
         pack.flush()
         content = {size: hashlib.sha256(bytes(size)).digest() for size in range(4)}
         slots = [
-            (entry._replace(digest=content[entry.size]) if entry.kind is EntryKind.FILE else entry, ref) for entry, ref in slots
+            (entry._replace(digest=content[entry.size]) if entry.kind is EntryKind.FILE else entry, ref)
+            for entry, ref in slots
         ]
         one = write_index(Path(directory, "one"), slots)
         stream = b"".join(write_tar(slots, lambda _, ref: ContentHandle(pack.fileno(), ref.offset), epoch=None))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes.layers import PATHS, a_union, flatten, layers
 
 from jettison.filetree import ContentKind, EntryKind, parent_of, sort_key
 from jettison.layer.index import IndexWriter, LayerIndex
-from tests.fakes.layers import PATHS, a_union, flatten, layers
 
 STACKS = st.lists(layers(), min_size=1, max_size=5)
 
@@ -48,7 +48,9 @@ def test_flattened_union_is_a_layer_with_the_same_tree(stack, start):
             writer.finish()
         with LayerIndex(path) as flat:
             slots = list(flat)
-        assert {name: entry for name, (entry, _) in flatten([slots]).items()} == {name: entry for name, (entry, _) in model.items()}
+        assert {name: entry for name, (entry, _) in flatten([slots]).items()} == {
+            name: entry for name, (entry, _) in model.items()
+        }
         part = [entry for entry, _ in union.flatten(start)]
         assert [entry.path for entry in part] == [slot.entry.path for slot in union.walk(start)]
         files = {entry.path for entry in part if entry.kind is EntryKind.FILE}

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from jettison.api.intake import settle_layers
 from jettison.digest import is_digest, parse_digest
 from jettison.errors import LayerError
 from jettison.export.archive_in import open_archive
@@ -126,7 +127,7 @@ def read_archive(engine: Engine, path: Path) -> Iterator[tuple[ImageRecord, tupl
 
 
 def _take_image(engine: Engine, image: ArchiveImage) -> ImageRecord:
-    layers = tuple(_take_layer(engine, layer) for layer in image.layers)
+    layers = settle_layers(engine, tuple(_take_layer(engine, layer) for layer in image.layers))
     manifests: tuple[KnownBlob, ...] = ()
     if image.manifest is not None:
         digest = engine.store.blobs.put_bytes(image.manifest)

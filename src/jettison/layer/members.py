@@ -204,11 +204,7 @@ class TarStream:
             raise _bad("an owner or a size is out of range")
         if size > self._limits.layer_bytes:
             raise LayerError(f"a file of the tar has {size} bytes", slug="tar-limit")
-        device = (0, 0)
-        if kind in _DEVICES:
-            device = (_number(head[329:337]), _number(head[337:345]))
-            if not (0 <= device[0] <= _DEVICE_MAX and 0 <= device[1] <= _DEVICE_MAX):
-                raise _bad("a device number is out of range")
+        device = _device(head) if kind in _DEVICES else (0, 0)
         mtime_ns = max(-_TIME_MAX, min(mtime_ns, _TIME_MAX))
         return Member(name, kind, mode, uid, gid, size, mtime_ns, link, xattrs, device, self._next)
 
@@ -249,6 +245,13 @@ def _name(head: bytes) -> bytes:
     if head[345] and head[257:263] == b"ustar\0":
         return head[345:500].partition(b"\0")[0] + b"/" + name
     return name
+
+
+def _device(head: bytes) -> tuple[int, int]:
+    major, minor = _number(head[329:337]), _number(head[337:345])
+    if not (0 <= major <= _DEVICE_MAX and 0 <= minor <= _DEVICE_MAX):
+        raise _bad("a device number is out of range")
+    return major, minor
 
 
 def _octal(field: bytes) -> int:

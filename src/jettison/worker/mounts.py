@@ -77,8 +77,16 @@ def open_mounts(
 
 
 def _bind(tools: RunTools, mount: BindMount, source: MountSource, stack: ExitStack) -> MountSpec:
-    lowers = tools.lowers(source.chain)
+    lowers = tools.lowers(source.chain, stack)
     upper = work = ""
+    if not tools.has_overlay:
+        return MountSpec(
+            kind="bind",
+            target=mount.target,
+            source=source.path,
+            source_root=str(lowers[0]),
+            is_read_only=mount.is_read_only,
+        )
     if not mount.is_read_only:
         staged = stack.enter_context(tools.store.layers.stage())
         upper, work = str(_directory(staged.path / "upper")), str(_directory(staged.path / "work"))

@@ -66,7 +66,9 @@ def test_output_depends_on_neither_chunks_nor_threads_nor_luck(compression):
     digests = set()
 
     def run(number):
-        made = compress_layer(chunked(DATA, random_sizes(number)), io.BytesIO(), compression=compression, level=1, threads=1 + number % 5)
+        made = compress_layer(
+            chunked(DATA, random_sizes(number)), io.BytesIO(), compression=compression, level=1, threads=1 + number % 5
+        )
         digests.add(made.digest)
 
     for number in range(44):

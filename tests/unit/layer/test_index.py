@@ -32,8 +32,12 @@ def write(path: Path, *slots):
 EVERYTHING = [
     (a_dir(b""), NO_CONTENT),
     (a_dir(b"a", mode=0o1777, uid=1, gid=2, mtime_ns=-5, is_opaque=True), NO_CONTENT),
-    (a_file(b"a/b", size=7, mtime_ns=10**18, xattrs=((b"security.capability", b"\0\1"), (b"user.x", b"")), is_fresh=True),
-     ContentRef(ContentKind.PACK, "", 1 << 40)),
+    (
+        a_file(
+            b"a/b", size=7, mtime_ns=10**18, xattrs=((b"security.capability", b"\0\1"), (b"user.x", b"")), is_fresh=True
+        ),
+        ContentRef(ContentKind.PACK, "", 1 << 40),
+    ),
     (FileEntry(b"a/c", EntryKind.HARD_LINK, link_target=b"a/b"), NO_CONTENT),
     (FileEntry(b"a/\xff\xfe", EntryKind.SYMLINK, 0o777, link_target=b"../\xff"), NO_CONTENT),
     (FileEntry(b"a-b", EntryKind.CHAR_DEVICE, device=(1, 3)), NO_CONTENT),
@@ -77,7 +81,15 @@ def test_subtree_is_the_entry_and_what_lies_below(tmp_path):
 
 
 def test_children_skip_what_lies_deeper(tmp_path):
-    write(tmp_path / "index", a_dir(b"a"), a_dir(b"a/b"), a_dir(b"a/b/c"), a_file(b"a/b/c/d"), a_file(b"a/b-"), a_dir(b"b"))
+    write(
+        tmp_path / "index",
+        a_dir(b"a"),
+        a_dir(b"a/b"),
+        a_dir(b"a/b/c"),
+        a_file(b"a/b/c/d"),
+        a_file(b"a/b-"),
+        a_dir(b"b"),
+    )
     with LayerIndex(tmp_path / "index") as index:
         assert [entry.path for entry, _ in index.children(b"")] == [b"a", b"b"]
         assert [entry.path for entry, _ in index.children(b"a")] == [b"a/b", b"a/b-"]
@@ -97,7 +109,11 @@ def test_layer_id_does_not_depend_on_where_content_lies(tmp_path):
     entry = a_file(b"a", size=3)
     ids = {
         write(tmp_path / "index", (entry, ref)).layer_id
-        for ref in (ContentRef(ContentKind.PACK, "", 5), ContentRef(ContentKind.FS, OTHER, 0, b"x"), ContentRef(ContentKind.BLOB))
+        for ref in (
+            ContentRef(ContentKind.PACK, "", 5),
+            ContentRef(ContentKind.FS, OTHER, 0, b"x"),
+            ContentRef(ContentKind.BLOB),
+        )
     }
     assert len(ids) == 1
 
@@ -170,7 +186,7 @@ def test_whiteouts_keep_nothing_but_their_path(tmp_path):
     ],
 )
 def test_writer_refuses_what_breaks_the_rules(tmp_path, entries):
-    with pytest.raises(LayerError) as caught, IndexWriter(tmp_path / "index") as writer:
+    with pytest.raises(LayerError) as caught, IndexWriter(tmp_path / "index") as writer:  # noqa: PT012 - the block is what is tested
         for entry in entries:
             writer.add(entry)
     assert caught.value.slug == "layer-index"

@@ -8,13 +8,6 @@ import zlib
 
 import pytest
 import zstandard
-
-from jettison.errors import LayerError
-from jettison.filetree import NO_CONTENT, ContentKind, ContentRef, EntryKind, FileEntry
-from jettison.layer.index import LayerIndex
-from jettison.layer.pack import PackWriter
-from jettison.layer.read import index_tar
-from jettison.limits import Limits
 from tests.fakes.tars import (
     Trickle,
     base_256,
@@ -29,6 +22,13 @@ from tests.fakes.tars import (
     symlink,
     tar,
 )
+
+from jettison.errors import LayerError
+from jettison.filetree import NO_CONTENT, ContentKind, ContentRef, EntryKind, FileEntry
+from jettison.layer.index import LayerIndex
+from jettison.layer.pack import PackWriter
+from jettison.layer.read import index_tar
+from jettison.limits import Limits
 
 FILE, DIRECTORY, SYMLINK = EntryKind.FILE, EntryKind.DIRECTORY, EntryKind.SYMLINK
 WHITEOUT, HARD_LINK = EntryKind.WHITEOUT, EntryKind.HARD_LINK
@@ -122,7 +122,9 @@ def test_compression_is_told_by_content(read, packed, step):
     assert read.result.diff_id == "sha256:" + hashlib.sha256(PLAIN).hexdigest()
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress, __import__("bz2").compress, __import__("lzma").compress])
+@pytest.mark.parametrize(
+    "compress", [gzip.compress, zstandard.compress, __import__("bz2").compress, __import__("lzma").compress]
+)
 def test_truncated_compression_is_refused(read, compress):
     packed = compress(PLAIN)
     for length in (6, 20, len(packed) // 2, len(packed) - 1):
@@ -185,7 +187,13 @@ def test_names_are_cleaned(read, name):
 
 
 def test_dots_in_names_are_no_dot_components(read):
-    assert set(read(tar(member(b"..a"), member(b"b.."), member(b"..."), member(b".c/.d")))) == {b"..a", b"b..", b"...", b".c", b".c/.d"}
+    assert set(read(tar(member(b"..a"), member(b"b.."), member(b"..."), member(b".c/.d")))) == {
+        b"..a",
+        b"b..",
+        b"...",
+        b".c",
+        b".c/.d",
+    }
 
 
 def test_nul_in_a_pax_name_is_refused(read):
@@ -274,7 +282,9 @@ def test_every_operation_below_a_planted_symlink_stays_inside(read, late):
 
 
 def test_symlinks_that_change_are_followed_as_they_are_at_the_time(read):
-    found = read(tar(symlink(b"l", b"a"), member(b"l/1"), symlink(b"l", b"b"), member(b"l/2"), directory(b"l"), member(b"l/3")))
+    found = read(
+        tar(symlink(b"l", b"a"), member(b"l/1"), symlink(b"l", b"b"), member(b"l/2"), directory(b"l"), member(b"l/3"))
+    )
     assert set(found) == {b"a", b"a/1", b"b", b"b/2", b"l", b"l/3"}
 
 
@@ -299,7 +309,9 @@ def test_impossible_symlink_targets_are_refused(read, target):
 
 
 def test_hard_links_first_name_in_order_is_the_file(read):
-    found = read(tar(member(b"m", b"data", mode=0o640, mtime=5), hard_link(b"z", b"m"), hard_link(b"a", b"./m", mode=0o777)))
+    found = read(
+        tar(member(b"m", b"data", mode=0o640, mtime=5), hard_link(b"z", b"m"), hard_link(b"a", b"./m", mode=0o777))
+    )
     assert found[b"a"].kind is FILE
     assert found[b"a"].digest == hashlib.sha256(b"data").digest()
     assert found[b"m"] == FileEntry(b"m", HARD_LINK, 0o640, mtime_ns=5 * 10**9, link_target=b"a")
@@ -382,7 +394,9 @@ def test_names_through_a_whiteout_are_refused(read):
 
 
 def test_aufs_book_keeping_is_ignored(read):
-    assert set(read(tar(directory(b".wh..wh.plnk"), member(b".wh..wh.plnk/1.2"), member(b"d/.wh..wh.aufs"), member(b"a")))) == {b"a"}
+    assert set(
+        read(tar(directory(b".wh..wh.plnk"), member(b".wh..wh.plnk/1.2"), member(b"d/.wh..wh.aufs"), member(b"a")))
+    ) == {b"a"}
 
 
 def test_plain_archives_hold_no_whiteouts(read):
@@ -421,7 +435,14 @@ def test_pax_values_win_over_ustar_ones(read):
     found = read(tar(pax(records), member(b"x", uid=1, mtime=2)))
     assert found == {
         "größe".encode(): FileEntry(
-            "größe".encode(), FILE, 0o644, 3_000_000_000, 5, 0, 1_700_000_000_123_456_789, digest=hashlib.sha256().digest()
+            "größe".encode(),
+            FILE,
+            0o644,
+            3_000_000_000,
+            5,
+            0,
+            1_700_000_000_123_456_789,
+            digest=hashlib.sha256().digest(),
         )
     }
 
@@ -596,12 +617,19 @@ def test_errors_of_the_source_pass_unchanged(read):
 
 def test_random_damage_never_crashes(read):
     good = tar(
-        directory(b"d"), pax([(b"path", b"d/" + b"n" * 120), (b"SCHILY.xattr.user.a", b"v")]), member(b"x", b"y" * 700),
-        long_name(b"z" * 130), member(b"q"), member(b"z" * 90), symlink(b"s", b"d"), member(b"s/.wh.w"), hard_link(b"h", b"z" * 90),
+        directory(b"d"),
+        pax([(b"path", b"d/" + b"n" * 120), (b"SCHILY.xattr.user.a", b"v")]),
+        member(b"x", b"y" * 700),
+        long_name(b"z" * 130),
+        member(b"q"),
+        member(b"z" * 90),
+        symlink(b"s", b"d"),
+        member(b"s/.wh.w"),
+        hard_link(b"h", b"z" * 90),
     )
     assert read(good)
     refusals = 0
-    for at in range(0, len(good) - 1024):
+    for at in range(len(good) - 1024):
         bad = bytearray(good)
         bad[at] ^= 0x15
         start = at - at % 512  # mend the checksum, so that the damage gets past it

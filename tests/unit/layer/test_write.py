@@ -169,7 +169,10 @@ def test_empty_layer_is_two_zero_blocks(contents):
 
 def listed(path):
     done = subprocess.run(
-        ["tar", "--quoting-style=literal", "-tf", str(path)], capture_output=True, check=True, env={"LC_ALL": "C", "PATH": os.defpath}
+        ["tar", "--quoting-style=literal", "-tf", str(path)],
+        capture_output=True,
+        check=True,
+        env={"LC_ALL": "C", "PATH": os.defpath},
     )
     assert done.stderr == b""
     return done.stdout.split(b"\n")[:-1]
@@ -190,10 +193,17 @@ def test_gnu_tar_accepts_everything(tmp_path, contents):
 
 @pytest.mark.skipif(not shutil.which("tar"), reason="needs tar")
 def test_gnu_tar_unpacks_contents_and_times(tmp_path, contents):
-    slots = [slot for slot in everything(contents) if slot[0].kind not in {EntryKind.CHAR_DEVICE, EntryKind.BLOCK_DEVICE}]
+    slots = [
+        slot for slot in everything(contents) if slot[0].kind not in {EntryKind.CHAR_DEVICE, EntryKind.BLOCK_DEVICE}
+    ]
     (tmp_path / "layer.tar").write_bytes(the_tar(slots, contents.open))
     (tmp_path / "out").mkdir()
-    subprocess.run(["tar", "-xf", "layer.tar", "-C", "out", "--no-same-owner"], cwd=tmp_path, check=True, env={"LC_ALL": "C", "PATH": os.defpath})
+    subprocess.run(
+        ["tar", "-xf", "layer.tar", "-C", "out", "--no-same-owner"],
+        cwd=tmp_path,
+        check=True,
+        env={"LC_ALL": "C", "PATH": os.defpath},
+    )
     for entry, _ in slots:
         path = os.fsencode(tmp_path / "out") + b"/" + entry.path
         if entry.kind is EntryKind.FILE:

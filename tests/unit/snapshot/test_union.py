@@ -1,10 +1,10 @@
 import pytest
+from tests.fakes.layers import a_union
 
 from jettison.errors import LayerError
 from jettison.filetree import NO_CONTENT, ContentKind, ContentRef, EntryKind, FileEntry
 from jettison.guestpath import GuestPath
 from jettison.snapshot.union import Union
-from tests.fakes.layers import a_union
 
 
 def a_dir(path, **fields):
@@ -39,7 +39,9 @@ BASE = [a_dir(b"d", mode=0o700), a_file(b"d/a"), a_dir(b"d/s"), a_file(b"d/s/x")
         pytest.param([a_file(b"d")], [b"d", b"f"], id="tree-becomes-file"),
         pytest.param([a_link(b"d", b"f")], [b"d", b"f"], id="tree-becomes-symlink"),
         pytest.param([a_dir(b"d", is_opaque=True), a_file(b"d/n")], [b"d", b"d/n", b"f"], id="opaque"),
-        pytest.param([a_dir(b"f"), a_file(b"f/n")], [b"d", b"d/a", b"d/s", b"d/s/x", b"f", b"f/n"], id="file-becomes-tree"),
+        pytest.param(
+            [a_dir(b"f"), a_file(b"f/n")], [b"d", b"d/a", b"d/s", b"d/s/x", b"f", b"f/n"], id="file-becomes-tree"
+        ),
         pytest.param([a_dir(b"", is_opaque=True), a_file(b"n")], [b"", b"n"], id="opaque-root"),
         pytest.param([gone(b"nothing")], [b"d", b"d/a", b"d/s", b"d/s/x", b"f"], id="deletion-of-nothing"),
     ],
