@@ -39,7 +39,7 @@ class Stack:
 
 STACKS = (
     Stack(name="React (Vite)", context="examples/web", path="/", text="Harbour Ledger", tests="test"),
-    Stack(name="Go service", context="examples/go-service", path="/", text="tallyman", tests="test"),
+    Stack(name="Go service", context="examples/go-service", path="/", text="Tallyman", tests="test"),
 )
 BASES = (
     "node:22-slim",

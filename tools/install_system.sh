@@ -3,8 +3,12 @@
 set -eu
 packages="python3-venv uidmap busybox-static"
 case "${1:-}" in
-  test) packages="$packages skopeo umoci buildah strace mmdebstrap docker-registry" ;;
-  demo) packages="$packages mmdebstrap ca-certificates" ;;
+  test) packages="$packages skopeo umoci buildah strace docker-registry" ;;
+  demo)
+    packages="$packages mmdebstrap debian-archive-keyring ca-certificates"
+    # stand-ins for Node and Go images come from the npm registry and PyPI, through their own clients
+    command -v npm >/dev/null 2>&1 || packages="$packages npm"
+    ;;
   *) echo "usage: $0 test|demo" >&2; exit 2 ;;
 esac
 missing=""

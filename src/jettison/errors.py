@@ -168,11 +168,15 @@ class ImageNotFoundError(StoreError):
 
 
 class RegistryError(JettisonError):
-    """What a registry answered, or that it didn't."""
+    """What a registry answered, or that it didn't: ``method`` and ``url`` (without secrets) say which request it was.
+
+    ``status`` is 0 without an answer, ``code`` the server's own word for the fault (``MANIFEST_UNKNOWN``), if it gave one,
+    ``retry_after_seconds`` the pause that it asks for.
+    """
 
     slug = "registry"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what every error has, and which request it was
         self,
         message: str,
         *,
@@ -181,9 +185,18 @@ class RegistryError(JettisonError):
         notes: tuple[str, ...] = (),
         slug: str | None = None,
         is_retryable: bool = False,
+        method: str = "",
+        url: str = "",
+        status: int = 0,
+        code: str = "",
     ) -> None:
         super().__init__(message, span=span, hint=hint, notes=notes, slug=slug)
         self.is_retryable = is_retryable
+        self.retry_after_seconds: float | None = None
+        self.method = method
+        self.url = url
+        self.status = status
+        self.code = code
 
 
 class HostError(JettisonError):

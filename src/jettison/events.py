@@ -104,6 +104,18 @@ class PhaseStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseProgress:
+    """How far the work of a phase is; ``total`` is 0 when unknown."""
+
+    at: float
+    phase: str
+    text: str
+    done: int
+    total: int
+    unit: Literal["bytes", "files"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseFinished:
     """The work that ``PhaseStarted`` announced is done."""
 
@@ -146,6 +158,7 @@ Event: TypeAlias = (
     | OpCancelled
     | StageSkipped
     | PhaseStarted
+    | PhaseProgress
     | PhaseFinished
     | Warned
     | BuildFinished

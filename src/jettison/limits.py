@@ -63,6 +63,32 @@ class Limits:
     """From the stop signal to SIGKILL, as docker's."""
     lock_wait_notice_seconds: float = 0.5
     """After this a wait for another process is said aloud."""
+    pull_streams: int = 3
+    """Blobs that come from registries at the same time (HOT-PATHS G: more gain nothing)."""
+    pull_images: int = 8
+    """Images whose manifests are asked for at the same time."""
+    index_depth: int = 3
+    """Indexes inside indexes; real ones have one level."""
+    registry_connect_seconds: float = 10.0
+    """Until a connection stands; names and TLS included."""
+    registry_read_seconds: float = 60.0
+    """Silence in the middle of an answer; an answer as a whole may take as long as its bytes need."""
+    registry_attempts: int = 5
+    """Times one request is sent before a registry's trouble is believed."""
+    registry_connect_attempts: int = 3
+    """The same when nobody answers at all: people without a network must not wait long."""
+    registry_backoff_seconds: float = 0.5
+    """Pause before the second attempt; each further one doubles it."""
+    registry_retry_after_seconds: float = 60.0
+    """A registry that asks for a longer pause is told of instead."""
+    registry_redirects: int = 5
+    """From a registry to its blob storage it is one, seldom two."""
+    registry_answer_bytes: int = MIB
+    """An error or a token; manifests and configs have ``config_bytes``."""
+    resume_bytes: int = MIB
+    """A transfer that broke counts as a new start if it got this far since."""
+    credential_helper_seconds: float = 30.0
+    """A helper may ask a key ring that must be unlocked first."""
     gzip_level: int = 1
     """HOT-PATHS: level 1-2 gives most of the ratio for a fraction of the time."""
 

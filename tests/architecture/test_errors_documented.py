@@ -31,16 +31,17 @@ class Names:
                 for value in self._values(node):
                     self._take(value, f"{path.relative_to(_TOP)}:{getattr(value, 'lineno', 0)}")
 
-    def _positions(self) -> dict[str, int]:
-        """Function name -> the place of the parameter among the positional arguments of a call."""
-        found: dict[str, int] = {}
+    def _positions(self) -> dict[tuple[str, bool], int]:
+        """(name, whether it is a method) -> the place of the parameter among the positional arguments of a call."""
+        found: dict[tuple[str, bool], int] = {}
         for tree in self.trees.values():
             for node in ast.walk(tree):
                 if not isinstance(node, ast.FunctionDef):
                     continue
                 names = [each.arg for each in node.args.args]
                 if self.wanted in names:
-                    found[node.name] = names.index(self.wanted) - (names[0] == "self")
+                    is_method = names[0] == "self"
+                    found[node.name, is_method] = names.index(self.wanted) - is_method
         return found
 
     def _values(self, node: ast.AST):
@@ -48,7 +49,7 @@ class Names:
             case ast.Call(func=func, args=args, keywords=keywords):
                 yield from (keyword.value for keyword in keywords if keyword.arg == self.wanted)
                 name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-                at = self.positions.get(name)
+                at = self.positions.get((name, isinstance(func, ast.Attribute)))
                 if at is not None and at < len(args):
                     yield args[at]
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.strip("_").lower() == self.wanted:

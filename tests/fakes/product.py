@@ -189,9 +189,7 @@ class Product:
         """Return the regular files of an image that was built: path to bytes."""
         with tempfile.TemporaryDirectory() as place:
             (Path(place) / "Dockerfile").write_text(f"FROM {image}\n")
-            answer = self.cli("build", "-q", "-o", "-", place).check()
-        data = answer.out_bytes[: -len(answer.out_bytes) % 512 or None]
-        return tar_contents(data)
+            return tar_contents(self.cli("build", "-o", "-", place).check().out_bytes)
 
     def config_of(self, image):
         return json.loads(self.cli("inspect", image).check().out)[0]["Config"]

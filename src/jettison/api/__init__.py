@@ -46,7 +46,7 @@ def build(  # noqa: PLR0913  the public door takes what the command line takes, 
         jettison.errors.JettisonError: the families of ``docs/errors.md``.
 
     """
-    from jettison.api.build import build_image
+    from jettison.api.builder import build_image
 
     request = BuildRequest(
         context=Path(context),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jettison.api.archives import read_archive, write_archive
 from jettison.api.assemble import layer_of
-from jettison.api.build import host_platform
+from jettison.api.builder import host_platform
 from jettison.api.request import OutputSpec
 from jettison.api.wiring import Engine
 from jettison.digest import digest_of

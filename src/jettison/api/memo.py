@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jettison import events
@@ -25,8 +26,21 @@ from jettison.fastpath.memo import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jettison.api.build import Reads
+    from jettison.api.builder import Reads
     from jettison.events import Emit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Began:
+    """When a build began (nanoseconds of the wall clock), and the store's generation then."""
+
+    at_ns: int
+    generation: str
+
+
+def begin(settings: Settings) -> Began:
+    """Return the present moment."""
+    return Began(at_ns=time.time_ns(), generation=read_generation(str(settings.root)))
 
 
 def words_of(request: BuildRequest) -> tuple[str, ...]:
@@ -88,16 +102,19 @@ def emit_answer(result: BuildResult, emit: Emit, started: float) -> None:
     )
 
 
-def keep(settings: Settings, words: Sequence[str], reads: Reads, result: BuildResult, began_ns: int) -> bool:
-    """Store the record of a build that was answered from the cache alone; tell whether it was stored."""
-    if not settings.has_memo:
+def keep(settings: Settings, words: Sequence[str], reads: Reads, result: BuildResult, began: Began) -> bool:
+    """Store the record of a build that was answered from the cache alone; tell whether it was stored.
+
+    If tags, images or layers went or changed since the build began, by itself or another process, there is no record.
+    """
+    if not settings.has_memo or began.generation != read_generation(str(settings.root)):
         return False
     context = reads.context.reads()
     files = [str(path.absolute()) for path in (reads.dockerfile, *settings.config_files) if path is not None]
     directory = str(reads.context.directory)
     record = {
         "version": our_version(),
-        "generation": read_generation(str(settings.root)),
+        "generation": began.generation,
         "env": [(name, settings.environment.get(name)) for name in reads.variables],
         "files": [(path, file_facts(path)) for path in (*files, *map(str, reads.ignore_file.candidates))],
         "contexts": [
@@ -118,4 +135,4 @@ def keep(settings: Settings, words: Sequence[str], reads: Reads, result: BuildRe
             "metadata": dict(result.metadata),
         },
     }
-    return save_record(str(settings.root), memo_key(words, os.getcwd()), record, began_ns)  # noqa: PTH109
+    return save_record(str(settings.root), memo_key(words, os.getcwd()), record, began.at_ns)  # noqa: PTH109

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -119,19 +120,48 @@ def open_destination(dest: str) -> Iterator[int]:
         finally:
             os.close(copy)
         return
-    path = Path(dest).absolute()
+    path = Path(os.path.realpath(dest))
     if path.is_dir():
         raise UsageError(f"{dest!r} is a directory", slug="bad-destination", hint="give the path of a file")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        with _open_special(path) if path.exists() and not path.is_file() else _open_aside(path) as fd:
+            yield fd
+    except OSError as error:
+        raise StoreError(f"can't write {dest!r}: {error.strerror}", slug="output-failed") from error
+
+
+@contextmanager
+def _open_special(path: Path) -> Iterator[int]:
+    """Yield a device or pipe as it is: nothing may take its place."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _open_aside(path: Path) -> Iterator[int]:
+    """Yield a file without a name, where the file system has such: a killed export leaves nothing beside the destination."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside.unlink(missing_ok=True)  # of a dead process that had our number
+    is_nameless = True
+    try:
+        fd = os.open(path.parent, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}:
+            raise
+        is_nameless = False
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
         try:
             yield fd
+            if is_nameless:
+                # with any src_dir_fd Python calls linkat, which alone follows the link to the open file
+                os.link(f"/proc/self/fd/{fd}", aside, src_dir_fd=fd, follow_symlinks=True)
         finally:
             os.close(fd)
         aside.rename(path)
-    except OSError as error:
-        raise StoreError(f"can't write {dest!r}: {error.strerror}", slug="output-failed") from error
     finally:
         aside.unlink(missing_ok=True)
 

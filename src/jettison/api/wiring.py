@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import jettison
-from jettison.errors import HostError, UsageError
+from jettison.errors import HostError, JettisonError, UsageError
 from jettison.sandbox.trust import wanted_bundle
 from jettison.sandbox.userns import pick_id_mode, start_worker
 from jettison.store.root import open_store
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 _BUNDLE_BYTES = 8 << 20
+_TIDY_SECONDS = 0.25
 
 
 class Engine:
@@ -58,6 +59,17 @@ class Engine:
         if self.id_mode == "root":
             return SERVICES[service](Call(tools=self.tools, job=Job(), fds=fds, note=_no_note), payload)
         return self.client.wait(self.client.begin(service, payload, listener=_no_note, fds=fds))
+
+    def tidy(self) -> None:
+        """Remove for a moment what was thrown away; the rest waits for the next build or a prune.
+
+        A big tree is never removed in a user's time: on ext4 whoever creates files next pays for it as well.
+        """
+        with suppress(JettisonError):
+            if self.id_mode == "root" or not self.client.is_started:
+                SERVICES["empty-trash"](Call(tools=self.tools, job=Job(), fds=(), note=_no_note), _TIDY_SECONDS)
+            else:
+                self.call("empty-trash", _TIDY_SECONDS)
 
     def host_bundle(self) -> bytes:
         """Return the certificates that the caller's environment asks steps to trust; empty for none.

@@ -8,8 +8,10 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import NoReturn
+
+    from jettison.cli.parser import Parser
 
 _DESCRIPTION = """Jettison builds container images that carry only what runs: no daemon, no root, multi-stage Dockerfiles
 as they are."""
@@ -66,14 +68,9 @@ def main(argv: list[str]) -> int:
         return exits.BUG
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    """Return the parsed arguments, with ``handler`` set.
-
-    Raises:
-        UsageError: an unknown command or flag, or a wrong value.
-
-    """
-    from jettison.cli.commands import build, containers, graph, images, maintenance
+def make_parser() -> tuple[Parser, Mapping[str, Parser]]:
+    """Return the parser of the whole command line, and those of the commands by name."""
+    from jettison.cli.commands import build, completion, containers, graph, images, maintenance
     from jettison.cli.parser import Parser
 
     parser = Parser(prog="jettison", description=_DESCRIPTION, epilog=_EXAMPLES)
@@ -84,6 +81,18 @@ def parse(argv: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(metavar="COMMAND", title="commands", dest="command", parser_class=Parser)
     for module in (build, containers, images, graph, maintenance):
         module.add(commands)
+    completion.add(commands, parser)
+    return parser, commands.choices
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Return the parsed arguments, with ``handler`` set.
+
+    Raises:
+        UsageError: an unknown command or flag, or a wrong value.
+
+    """
+    parser, commands = make_parser()
     args, rest = parser.parse_known_args(argv)
     args.argv = argv
     if args.version:
@@ -96,8 +105,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
         raise UsageError("a command is missing", hint="see 'jettison --help'")
     if rest:
-        chosen: Parser = commands.choices[args.command]
-        chosen.unknown_flags(rest)
+        commands[args.command].unknown_flags(rest)
     return args
 
 

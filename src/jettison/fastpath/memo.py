@@ -172,7 +172,7 @@ def replay(
     progress = flags.get("--progress", environment.get("BUILDKIT_PROGRESS", "auto"))
     if progress not in {"auto", "plain", "tty", "quiet"}:
         return None
-    _show(record["result"], "quiet" if "-q" in flags else progress, environment, (stdout, stderr))
+    _show(record["result"], "-q" if "-q" in flags else progress, environment, (stdout, stderr))
     return 0
 
 

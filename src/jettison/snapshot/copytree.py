@@ -47,6 +47,7 @@ class CopyDriver:
         try:
             rootfs.root = rootfs.staged.path / "root"
             rootfs.root.mkdir()
+            rootfs.work.mkdir()
             inodes = self._write_tree(chain, rootfs.root)
             rootfs.copied = CopiedTree(made_ns=_file_time(rootfs.staged.path / "made"), inodes=inodes)
         except BaseException:

@@ -18,7 +18,7 @@ from jettison.solver.schedule import Action, Phase, Schedule
 from jettison.solver.task import Chain, Result, Task, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from jettison.plan.plan import Plan
@@ -158,7 +158,7 @@ class _Solver:
     def _probe(self, action: Action) -> _Report:
         op = self._plan.ops[action.op]
         inputs = {role: self._recipe(other).key for role, other in input_ops(op)}
-        key = recipe_key(op, inputs, self._env.worker.leaves(op))
+        key = recipe_key(op, inputs, self._leaves(action.op))
         found = None if action.op in self._tainted else self._env.cache.find(key)
         return _Report(action=action, result=found, key=key, reason="recipe-hit")
 
@@ -185,8 +185,17 @@ class _Solver:
         if known is None:
             op = self._plan.ops[position]
             inputs = {role: self._recipe(other).key for role, other in input_ops(op)}
-            known = self._recipes[position] = recipe_key(op, inputs, self._env.worker.leaves(op))
+            known = self._recipes[position] = recipe_key(op, inputs, self._leaves(position))
         return known
+
+    def _leaves(self, position: int) -> Mapping[str, str]:
+        """Return what the op reads outside the plan; an error is that of this step, whoever asked for the key."""
+        try:
+            return self._env.worker.leaves(self._plan.ops[position])
+        except JettisonError as error:
+            if error.span is None:
+                error.span = self._plan.steps[position].span
+            raise
 
     def _task(self, position: int) -> Task:
         op = self._plan.ops[position]
@@ -245,6 +254,8 @@ class _Solver:
         if isinstance(error, CancelledError) and self._error is not None:
             self._env.emit(OpCancelled(at=now, op=position, name=step.name, stage=step.stage))
             return
+        if self._error is not None and position not in self._started and str(error) == str(self._error):
+            return  # it asked for the key of the step that failed
         seconds = now - self._started.get(position, now)
         if isinstance(error, JettisonError) and error.span is None:
             error.span = step.span

@@ -109,6 +109,10 @@ class DiskLayers:
         """Tell whether the layer is here and has its ``fs/`` directory, whole."""
         return self.has(layer_id) and self._is_fs_trusted(digits_of(layer_id))
 
+    def is_made_as_directory(self, layer_id: LayerId) -> bool:
+        """Tell whether the layer was committed with its ``fs/``: its files have no other form."""
+        return exists(self.path(layer_id) / _FS_AT_COMMIT)
+
     def path(self, layer_id: LayerId) -> Path:
         """Return the directory of the layer, there or not."""
         return self._directory / digits_of(layer_id)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from jettison.store.faults import telling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _DEPTH_MAX = 48
@@ -61,13 +62,16 @@ class Trash:
         return True
 
 
-def empty_trash(path: Path) -> Emptied:
-    """Remove everything below the directory that this process may remove; several processes may do it at once."""
-    work = _Emptying()
+def empty_trash(path: Path, is_over: Callable[[], bool] = lambda: False) -> Emptied:
+    """Remove everything below the directory that this process may remove; several processes may do it at once.
+
+    When ``is_over`` says so the rest stays for the next time.
+    """
+    work = _Emptying(is_over)
     with telling("open", path):
         fd = os.open(path, _OPEN_DIRECTORY)
     try:
-        while work.is_flattened:
+        while work.is_flattened and not is_over():
             work.is_flattened = False
             work.left = 0
             for name in os.listdir(fd):  # noqa: PTH208 - by descriptor
@@ -78,13 +82,17 @@ def empty_trash(path: Path) -> Emptied:
 
 
 class _Emptying:
-    def __init__(self) -> None:
+    def __init__(self, is_over: Callable[[], bool]) -> None:
+        self._is_over = is_over
         self.size_bytes = 0
         self.removed = 0
         self.left = 0
         self.is_flattened = True
 
     def remove(self, top: int, parent: int, name: str, depth: int) -> None:
+        if self._is_over():
+            self.left += 1
+            return
         try:
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):

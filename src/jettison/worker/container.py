@@ -84,7 +84,8 @@ def run_container(
     with ExitStack() as stack:
         union = tools.union(spec.chain)
         user = resolve_user(Accounts(union, tools.content.read_bytes, tools.limits), spec.user)
-        rootfs = stack.enter_context(tools.driver.prepare([layer.layer_id for layer in spec.chain]))
+        driver = tools.driver_for(spec.chain)
+        rootfs = stack.enter_context(driver.prepare([layer.layer_id for layer in spec.chain]))
         environment = dict(spec.env)
         environment.setdefault("HOME", user.home)
         if spec.has_terminal:
@@ -125,5 +126,5 @@ def run_container(
             stubs = sandbox.stubs
         layer_id = None
         if spec.is_kept:
-            layer_id = tools.driver.commit(rootfs, started_ns=0, is_reproducible=False, stubs=stubs).layer_id
+            layer_id = driver.commit(rootfs, started_ns=0, is_reproducible=False, stubs=stubs).layer_id
         return ContainerEnded(status=status, layer_id=layer_id)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 
 from jettison.errors import JettisonError, StoreError
 from jettison.limits import DEFAULT_LIMITS
+from jettison.sandbox import kernel
 from jettison.sandbox.launch import Launcher
 from jettison.store.root import open_store
 from jettison.worker.channel import Channel, Control, Note, Reply, Request
@@ -103,6 +104,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(args.control_fd, False)
     os.umask(0o022)
+    if args.id_mode != "root":
+        # whoever tries what an overlay takes must own a mount namespace; nothing is ever mounted in this one
+        kernel.unshare(kernel.CLONE_NEWNS)
     channel = Channel(socket.socket(fileno=args.control_fd))
     id_mode = cast("IdMode", args.id_mode)
     with (

@@ -106,7 +106,8 @@ def run_step(tools: RunTools, request: RunRequest, job: Job, emit: Emit) -> Resu
     with ExitStack() as stack:
         union = tools.union(request.chain)
         user = resolve_user(Accounts(union, tools.content.read_bytes, tools.limits), op.user)
-        rootfs = stack.enter_context(tools.driver.prepare([layer.layer_id for layer in request.chain]))
+        driver = tools.driver_for(request.chain)
+        rootfs = stack.enter_context(driver.prepare([layer.layer_id for layer in request.chain]))
         mounts = stack.enter_context(open_mounts(tools, op.mounts, request.sources, request.secrets))
         environment = _environment(op, user.home, (*request.proxies, *mounts.environment))
         trust = trust_of(tools, union, request.host_bundle, environment)
@@ -131,7 +132,7 @@ def run_step(tools: RunTools, request: RunRequest, job: Job, emit: Emit) -> Resu
         if job.is_cancelled:
             raise CancelledError("cancelled")
         _judge(status, op, log)
-        layer = tools.driver.commit(rootfs, started_ns=started_ns, is_reproducible=op.is_reproducible, stubs=stubs)
+        layer = driver.commit(rootfs, started_ns=started_ns, is_reproducible=op.is_reproducible, stubs=stubs)
     return Result(
         layers=(LayerResult(layer_id=layer.layer_id, content_digest=layer.content_digest, size_bytes=layer.size_bytes),)
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
+    from jettison.digest import LayerId
     from jettison.limits import Limits
     from jettison.sandbox.launch import Launcher
     from jettison.sandbox.spec import IdMode
@@ -40,7 +41,7 @@ class RunTools(Tools):
         self._overlay: OverlayDriver | None = None
         if takes_overlay(store, id_mode) if has_overlay is None else has_overlay:
             self._overlay = OverlayDriver(self.materials, store.locks)
-        self.driver: SnapshotDriver = self._overlay or CopyDriver(self.materials)
+        self._copies = CopyDriver(self.materials)
 
     def lowers(self, chain: Chain, stack: ExitStack) -> tuple[Path, ...]:
         """Return directories that united show the chain, topmost first; each is made if it was not there.
@@ -50,9 +51,29 @@ class RunTools(Tools):
         ids = [layer.layer_id for layer in chain]
         if self._overlay is not None:
             return self._overlay.lowers(ids)
-        root = stack.enter_context(self.driver.prepare(ids)).root
+        root = stack.enter_context(self._copies.prepare(ids)).root
         assert root is not None, "the copy driver makes one directory"
         return (root,)
+
+    def driver_for(self, chain: Chain) -> SnapshotDriver:
+        """Return the driver for a step on these layers.
+
+        The directory of a COPY --from may be hard links to files of the stage's layer. Where both are in sight, programs
+        would take two files for one (``cp`` refuses to copy a file onto itself), so such a step gets copies.
+        """
+        if self._overlay is None or self._shows_a_file_twice([layer.layer_id for layer in chain]):
+            return self._copies
+        return self._overlay
+
+    def _shows_a_file_twice(self, ids: list[LayerId]) -> bool:
+        seen: set[LayerId] = set()
+        for layer_id in ids:
+            holders = {layer_id, *self.indexes.get(layer_id).summary.foreign_layers}
+            linked = {holder for holder in holders if self.store.layers.is_made_as_directory(holder)}
+            if linked & seen:
+                return True
+            seen |= linked
+        return False
 
     @property
     def has_overlay(self) -> bool:

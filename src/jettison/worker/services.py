@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -50,8 +51,8 @@ def _rootfs_directory(call: Call, payload: Any) -> Any:
 
 
 def _empty_trash(call: Call, payload: Any) -> Any:
-    del payload
-    return empty_trash(call.tools.store.path / "trash")
+    end = None if payload is None else time.monotonic() + payload
+    return empty_trash(call.tools.store.path / "trash", lambda: end is not None and time.monotonic() > end)
 
 
 def _run_tools(call: Call) -> RunTools:

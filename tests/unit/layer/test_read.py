@@ -237,6 +237,14 @@ def test_directory_that_becomes_something_else_loses_what_lay_in_it(read, other)
     assert found[b"d"].kind is DIRECTORY
 
 
+def test_what_lay_in_a_replaced_directory_is_gone_for_later_members(read):
+    again = [member(b"d", b"x"), directory(b"d")]
+    refused(read, tar(member(b"d/f"), *again, hard_link(b"l", b"d/f")), "tar-link")
+    found = read(tar(directory(b"d"), symlink(b"d/l", b"/out"), *again, member(b"d/l/y")))
+    assert set(found) == {b"d", b"d/l", b"d/l/y"}
+    assert found[b"d/l"].kind is DIRECTORY
+
+
 def test_names_below_a_file_are_refused(read):
     refused(read, tar(member(b"a", b"x"), member(b"a/b")), "tar-name")
     refused(read, tar(member(b"a", kind=b"3"), member(b"a/b/c")), "tar-name")

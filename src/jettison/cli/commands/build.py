@@ -94,7 +94,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build, print the image id where asked for, write the side files."""
-    from jettison.api.build import build_image
+    from jettison.api.builder import build_image
 
     settings = settings_of(args)
     request = _request(args)
@@ -105,7 +105,8 @@ def run(args: argparse.Namespace) -> int:
         renderer.close()
     _write_files(args, result)
     if args.quiet:
-        print(result.image_id)
+        if not any(output.dest == "-" for output in request.outputs):  # else standard output holds the archive
+            print(result.image_id)
     elif args.progress != "rawjson":
         _summary(result)
     return 0
@@ -211,10 +212,17 @@ def _secret(text: str) -> SecretSource:
 
 
 def _write_files(args: argparse.Namespace, result: BuildResult) -> None:
-    if args.iidfile:
-        Path(args.iidfile).write_text(result.image_id)
-    if args.metadata_file:
-        Path(args.metadata_file).write_text(json.dumps(result.metadata, indent=2) + "\n")
+    _write_text(args.iidfile, result.image_id)
+    _write_text(args.metadata_file, json.dumps(result.metadata, indent=2) + "\n")
+
+
+def _write_text(name: str | None, text: str) -> None:
+    if not name:
+        return
+    try:
+        Path(name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"can't write {name!r}: {error.strerror}", slug="bad-destination") from error
 
 
 def _summary(result: BuildResult) -> None:

@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the graph."""
-    from jettison.api.build import render_graph
+    from jettison.api.builder import render_graph
     from jettison.api.request import BuildRequest
     from jettison.cli.commands.build import build_args
 

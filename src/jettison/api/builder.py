@@ -75,17 +75,19 @@ def build_image(
     if answer is not None:
         memo.emit_answer(answer, emit, started)
         return answer
-    began_ns = time.time_ns()
+    began = memo.begin(settings)
     with Engine(settings) as engine:
         build = _Build(engine, request, emit)
         try:
             result = build.run(started)
         except BaseException as error:
             build.note_end(started, _status_of(error), None)
+            engine.tidy()
             raise
         build.note_end(started, "done", result)
         if memo.is_memoable(request) and not any(step.reason == "ran" for step in result.steps):
-            memo.keep(settings, words, build.reads(), result, began_ns)
+            memo.keep(settings, words, build.reads(), result, began)
+        engine.tidy()
         return result
 
 

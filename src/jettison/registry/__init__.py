@@ -1,0 +1,1 @@
+"""The distribution protocol: images from registries, verified before anything of them shows."""
