@@ -13,6 +13,7 @@ import platform
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ Row = dict[str, list[Sample]]
 def main(argv: Sequence[str]) -> int:
     args = parse(argv)
     scale = QUICK if args.quick else FULL
+    scale = replace(scale, repeats=args.repeats or scale.repeats)
     chosen = [case for case in CASES if not args.case or case.name in args.case]
     directory = Path(tempfile.mkdtemp(prefix="jettison-bench-", dir=args.directory))
     try:
@@ -64,6 +66,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("case", nargs="*", help="rows to run (default: all)")
     parser.add_argument("--quick", action="store_true", help="small inputs: to see that all runs, not to compare")
+    parser.add_argument("--repeats", type=int, metavar="N", help="runs of each row")
     parser.add_argument("--only-us", action="store_true", help="leave the rivals out")
     parser.add_argument("--json", metavar="FILE", help="write every sample")
     parser.add_argument("--directory", metavar="DIR", help="where to work (default: the temporary directory)")
@@ -86,7 +89,7 @@ def make_base_archive(directory: Path) -> Path:
 
 def run_case(case: Case, tools: list[Tool], bench: Bench) -> Row:
     """Return the samples of each tool; a tool that fails at the case has none."""
-    context = case.prepare(Bench(directory=bench.directory / "context", scale=bench.scale, base=bench.base))
+    context = case.prepare(replace(bench, directory=bench.directory / "context"))
     row: Row = {tool.name: [] for tool in tools}
     failed: set[str] = set()
     for tool in tools:

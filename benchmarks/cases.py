@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from benchmarks.inputs import make_context
 from benchmarks.tools import BASE, Build, measure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from benchmarks.tools import Tool
@@ -57,18 +57,18 @@ class Case:
     commands: Callable[[Bench, Tool, Path], Commands]
 
 
-def _warm(bench: Bench, tool: Tool, context: Path) -> None:
+def _warm(_bench: Bench, tool: Tool, context: Path) -> None:
     """Three builds: one that does the work, one from the cache, one more for whatever is learnt from that."""
     for _ in range(3):
         measure(tool, tool.build(Build(context=context)))
 
 
-def _fresh(bench: Bench, tool: Tool, context: Path) -> None:
+def _fresh(bench: Bench, tool: Tool, _context: Path) -> None:
     tool.forget()
     tool.load_base(bench.base)
 
 
-def _plain(bench: Bench, tool: Tool, context: Path) -> Commands:
+def _plain(_bench: Bench, tool: Tool, context: Path) -> Commands:
     return tool.build(Build(context=context))
 
 
@@ -87,7 +87,7 @@ def _edited(bench: Bench) -> Path:
     return make_context(bench.directory, text, files=bench.scale.few_files)
 
 
-def _edit(bench: Bench, tool: Tool, context: Path) -> None:
+def _edit(_bench: Bench, tool: Tool, context: Path) -> None:
     measure(tool, tool.build(Build(context=context)))
     with (context / "src" / "module0" / "file0.js").open("a") as file:
         file.write("// one more line\n")
@@ -108,7 +108,7 @@ def _large(bench: Bench) -> Path:
     return make_context(bench.directory, "FROM scratch\nCOPY src /src\n", files=scale.many_files, file_bytes=size)
 
 
-def _built_anew(bench: Bench, tool: Tool, context: Path) -> None:
+def _built_anew(_bench: Bench, tool: Tool, context: Path) -> None:
     tool.forget()
     measure(tool, tool.build(Build(context=context)))
 
@@ -122,11 +122,11 @@ def _stages(bench: Bench) -> Path:
     return make_context(bench.directory, text)
 
 
-def _export(bench: Bench, tool: Tool, context: Path) -> Commands:
+def _export(_bench: Bench, tool: Tool, context: Path) -> Commands:
     return tool.export(Build(context=context).tag, context.parent / f"{tool.name}.oci.tar")
 
 
-def _build_and_export(bench: Bench, tool: Tool, context: Path) -> Commands:
+def _build_and_export(_bench: Bench, tool: Tool, context: Path) -> Commands:
     return tool.build_and_export(Build(context=context), context.parent / f"{tool.name}.oci.tar")
 
 

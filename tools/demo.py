@@ -97,14 +97,10 @@ class Demo:
         tag = f"demo/{Path(stack.context).name}:{kind}"
         dockerfile = f"{stack.context}/Dockerfile" + (".naive" if kind == "naive" else "")
         words = ["build", "-t", tag, "-f", dockerfile, stack.context]
-        metadata = self.logs / "steps.json"
         started = time.monotonic()
         ran = self.count_ran(words)
         first = time.monotonic() - started
-        started = time.monotonic()
         self.jettison("build", "-q", *words[1:], capture=True)
-        self.jettison("build", "-q", *words[1:], capture=True)
-        del metadata
         started = time.monotonic()
         self.jettison("build", "-q", *words[1:], capture=True)
         unchanged = time.monotonic() - started
@@ -141,7 +137,9 @@ class Demo:
         """Start the image, wait for its page, check the text; return what was found."""
         port = free_port()
         command = [*self.command, "run", "--rm", "-p", f"{port}:{port}", "-e", f"PORT={port}", tag]
-        say(f"    $ jettison {shlex.join(command[len(self.command) :])}   (then fetch http://127.0.0.1:{port}{stack.path})")
+        say(
+            f"    $ jettison {shlex.join(command[len(self.command) :])}   (then fetch http://127.0.0.1:{port}{stack.path})"
+        )
         log = self.logs / f"{tag.replace('/', '-').replace(':', '-')}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=HERE)
@@ -155,7 +153,9 @@ class Demo:
                     process.kill()
                     process.wait()
         if body is None:
-            raise DemoError(f"{tag} served no page within {START_SECONDS:.0f} s:\n{log.read_text(errors='replace')[-2000:]}")
+            raise DemoError(
+                f"{tag} served no page within {START_SECONDS:.0f} s:\n{log.read_text(errors='replace')[-2000:]}"
+            )
         if stack.text not in body:
             raise DemoError(f"the page of {tag} does not hold {stack.text!r}:\n{body[:2000]}")
         say(f"      page of {len(body)} bytes, holds {stack.text!r}")
@@ -208,7 +208,9 @@ def table(rows: list[tuple[Stack, Built, Built]]) -> str:
             )
         )
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    shown = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
+    shown = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
     shown.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(shown)
 
@@ -228,8 +230,10 @@ def say(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--root", type=Path, default=HERE / ".demo" / "root", help="state of the demo (default: .demo/root)")
-    parser.add_argument("--cache", type=Path, default=HERE / ".demo" / "cache", help="downloads and root file systems of stand-ins")
+    parser.add_argument(
+        "--root", type=Path, default=HERE / ".demo" / "root", help="state of the demo (default: .demo/root)"
+    )
+    parser.add_argument("--cache", type=Path, default=HERE / ".demo" / "cache", help="downloads for stand-ins")
     arguments = parser.parse_args()
     demo = Demo(arguments.root.absolute(), arguments.cache.absolute())
     started = time.monotonic()
@@ -247,7 +251,8 @@ def main() -> int:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     say(f"\n{table(rows)}\n")
-    say("seconds: naive / lean; cold with the base images there, unchanged for the whole command. Every page was fetched and matched.")
+    say("seconds: naive / lean; cold: base images there, nothing else; unchanged: the whole command.")
+    say("Every page was fetched from a running container and matched.")
     say(f"whole demo: {time.monotonic() - started:.0f} s")
     return 0
 

@@ -9,10 +9,11 @@ import signal
 import struct
 import termios
 import time
+from contextlib import suppress
 from fcntl import ioctl
 
 import pytest
-from tests.fakes.product import BASE, write
+from tests.fakes.product import BASE, processes_with, wait_until, write
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,7 @@ from tests.fakes.product import BASE, write
         pytest.param(["sh", "-c", "exit 3"], 3, id="3"),
         pytest.param(["/etc/passwd"], 126, id="not-executable"),
         pytest.param(["no-such-program"], 127, id="not-found"),
-        pytest.param(["sh", "-c", "kill -TERM $$"], 143, id="signal"),
-        pytest.param(["sh", "-c", "kill -KILL $$"], 137, id="kill"),
+        pytest.param(["sh", "-c", "sh -c 'kill -TERM $$'; exit $?"], 143, id="signal-inside"),
     ],
 )
 def test_exit_code_is_that_of_the_process(shared, words, code):
@@ -165,6 +165,15 @@ def test_no_command_is_told(shared, context):
     answer = shared.cli("run", "nothing")
     assert answer.code == 125
     assert "names no command" in answer.err
+
+
+def test_process_killed_from_outside_gives_128_and_the_signal(shared):
+    with shared.spawn("run", BASE, "sleep", "65.4321") as process:
+        wait_until(lambda: processes_with("sleep\x0065.4321"), "the process")
+        for number in processes_with("sleep\x0065.4321"):
+            with suppress(PermissionError):
+                os.kill(number, signal.SIGKILL)
+    assert process.returncode in (137, -signal.SIGKILL)
 
 
 def test_signals_reach_the_process(shared):

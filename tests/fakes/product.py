@@ -28,7 +28,9 @@ from jettison.store.root import open_store
 SOURCE = Path(jettison.__file__).parent.parent
 BUSYBOX = next((path for path in (Path("/bin/busybox"), Path("/usr/bin/busybox")) if path.exists()), None)
 BASE = "busybox:test"
-PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+PASSWD = (
+    "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+)
 GROUP = "root:x:0:\napp:x:1000:\ntools:x:50:app\nnogroup:x:65534:\n"
 # What the caller's environment may not bring into a test.
 _UNWANTED = ("SOURCE_DATE_EPOCH", "JETTISON_", "XDG_", "BUILDKIT_", "_proxy", "_PROXY", "_CA_", "CERT", "CA_BUNDLE")

@@ -29,6 +29,7 @@ def build(  # noqa: PLR0913  the public door takes what the command line takes, 
     labels: Mapping[str, str] | None = None,
     platform: str | None = None,
     no_cache: bool = False,
+    pull: bool = False,
     outputs: Iterable[OutputSpec] = (),
     secrets: Iterable[SecretSource] = (),
     source_date_epoch: int | None = None,
@@ -39,6 +40,7 @@ def build(  # noqa: PLR0913  the public door takes what the command line takes, 
     """Build an image and return what came out.
 
     ``context`` is a directory; ``tags`` name the image in the local store under ``root`` (or that of ``settings``).
+    Base images that are not there come from their registries; with ``pull`` the registries are always asked.
     ``on_event`` gets every event (``jettison.events``), from several threads but one at a time per op. Safe to call from any
     thread: the calling process never forks.
 
@@ -57,6 +59,7 @@ def build(  # noqa: PLR0913  the public door takes what the command line takes, 
         labels=dict(labels or {}),
         platform=platform,
         no_cache=no_cache,
+        pull=pull,
         outputs=tuple(outputs),
         secrets=tuple(secrets),
         source_date_epoch=source_date_epoch,

@@ -12,16 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from jettison.api.intake import settle_layers
+from jettison.api.intake import ComingLayer, settle_layers, take_layer
 from jettison.digest import is_digest, parse_digest
-from jettison.errors import LayerError
 from jettison.export.archive_in import open_archive
 from jettison.export.docker_tar import write_docker_tar
 from jettison.export.layout import ShipOptions, write_layout, write_layout_tar
 from jettison.export.package import LAYER_TYPE, LayerBlob, NamedImage
-from jettison.layer.read import index_tar
 from jettison.platform import normal_platform
-from jettison.snapshot.content import BLOB_FILE
 from jettison.store.images import ImageLayer, ImageRecord, KnownBlob
 from jettison.worker.layers import LayerRequest
 
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from jettison.digest import Digest
     from jettison.export.archive_in import ArchiveImage, ArchiveLayer
     from jettison.layer.compress import CompressedLayer
-    from jettison.oci.blobs import ByteSink, ByteSource
     from jettison.reference import Reference
 
 _SUFFIXES = {"none": "", "gzip": "+gzip", "zstd": "+zstd"}
@@ -127,7 +123,9 @@ def read_archive(engine: Engine, path: Path) -> Iterator[tuple[ImageRecord, tupl
 
 
 def _take_image(engine: Engine, image: ArchiveImage) -> ImageRecord:
-    layers = settle_layers(engine, tuple(_take_layer(engine, layer) for layer in image.layers))
+    limits = engine.settings.limits
+    taken = tuple(take_layer(engine.store, _coming(layer), layer.open, limits) for layer in image.layers)
+    layers = settle_layers(engine, taken)
     manifests: tuple[KnownBlob, ...] = ()
     if image.manifest is not None:
         digest = engine.store.blobs.put_bytes(image.manifest)
@@ -139,46 +137,8 @@ def _take_image(engine: Engine, image: ArchiveImage) -> ImageRecord:
     )
 
 
-def _take_layer(engine: Engine, layer: ArchiveLayer) -> ImageLayer:
-    """Index a layer while it is written as a blob.
-
-    Raises:
-        LayerError: ``archive-diff-id``, and those of tars and archives.
-
-    """
-    store = engine.store
-    with store.layers.stage() as staged, store.blobs.writer() as writer:
-        with layer.open() as source:
-            indexed = index_tar(_Tee(source, writer), staged.path / "index", limits=engine.settings.limits)
-        if indexed.diff_id != layer.diff_id:
-            raise LayerError(
-                f"the layer {layer.name!r} holds {indexed.diff_id}, its image says {layer.diff_id}",
-                slug="archive-diff-id",
-            )
-        digest, size_bytes = writer.commit(layer.digest)
-        (staged.path / BLOB_FILE).write_text(digest, encoding="ascii")
-        store.layers.commit(staged, indexed.summary.layer_id, blobs=(digest,))
-    return ImageLayer(
-        diff_id=layer.diff_id,
-        layer_id=indexed.summary.layer_id,
-        size_bytes=indexed.uncompressed_bytes,
-        blobs=(KnownBlob(digest=digest, size_bytes=size_bytes, media_type=layer.media_type),),
-    )
-
-
-class _Tee:
-    """A source whose bytes go into a sink as they are read."""
-
-    def __init__(self, source: ByteSource, sink: ByteSink) -> None:
-        self._source = source
-        self._sink = sink
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most that many bytes."""
-        data = self._source.read(size)
-        if data:
-            self._sink.write(data)
-        return data
+def _coming(layer: ArchiveLayer) -> ComingLayer:
+    return ComingLayer(diff_id=layer.diff_id, digest=layer.digest, media_type=layer.media_type, name=layer.name)
 
 
 class _Sink:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -20,7 +21,7 @@ from jettison.api.bases import resolve_needs
 from jettison.api.output import write_outputs
 from jettison.api.request import BuildRequest, BuildResult, Settings, StepResult
 from jettison.api.source import find_dockerfile, find_epoch, read_dockerfile
-from jettison.api.wiring import Engine, resolv_conf
+from jettison.api.wiring import Engine, host_platform, resolv_conf
 from jettison.context.ignorefile import find_ignore_file
 from jettison.context.local import LocalContext
 from jettison.errors import CancelledError, JettisonError, UsageError
@@ -31,11 +32,11 @@ from jettison.graph.scope import Platforms
 from jettison.plan.lower import lower
 from jettison.plan.options import LowerOptions
 from jettison.plan.plan import Needs, Plan
-from jettison.platform import Platform, normal_platform, parse_platform
+from jettison.platform import parse_platform
 from jettison.reference import Reference, parse_reference
 from jettison.solver.cache import Cache
 from jettison.solver.executor import ThreadExecutor
-from jettison.solver.solve import Environment, solve
+from jettison.solver.solve import Environment, Stop, solve
 from jettison.span import nearest_name
 from jettison.store.history import BuildEntry
 from jettison.worker.worker import OpWorker, RunSettings
@@ -50,12 +51,6 @@ if TYPE_CHECKING:
     from jettison.plan.plan import BaseImage, PlanWarning
     from jettison.solver.solve import Solution
     from jettison.store.root import Store
-
-
-def host_platform() -> Platform:
-    """Return the platform that this process runs on."""
-    machine = os.uname().machine
-    return normal_platform("linux", machine, "")
 
 
 def build_image(
@@ -215,7 +210,9 @@ class _Build:
             if isinstance(plan, Plan):
                 return plan
             assert isinstance(plan, Needs), "lowering gives a plan or its needs"
-            bases.update(resolve_needs(self._engine.store, plan, host_platform()))
+            bases.update(
+                resolve_needs(self._engine, plan, host_platform(), emit=self._emit, is_pulling=self._request.pull)
+            )
 
     def _open_context(self, stack: ExitStack, path: Path | None) -> LocalContext:
         engine = self._engine
@@ -260,11 +257,14 @@ class _Build:
             emit=self._emit,
             clock=time.monotonic,
             build_id=self._build_id,
+            stop=Stop(),
         )
         try:
-            return solve(plan, environment)
-        except CancelledError:
+            with _stopping(environment.stop, guard):
+                return solve(plan, environment)
+        except BaseException:
             guard.is_cancelled.set()
+            worker.cancel()
             raise
         finally:
             guard.is_cancelled.set()
@@ -310,6 +310,30 @@ class _StoreGuard:
         )
 
 
+@contextmanager
+def _stopping(stop: Stop, guard: _StoreGuard) -> Iterator[None]:
+    """Make an interrupt (SIGINT) stop the solver in order, instead of an exception at any place in it.
+
+    Only in the main thread, and only where Python's own handler would raise KeyboardInterrupt: another one is the caller's.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+
+    def handle(_number: int, _frame: object) -> None:
+        guard.is_cancelled.set()
+        stop.request()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _graph(
     request: BuildRequest, settings: Settings, dockerfile: Dockerfile
 ) -> tuple[Graph, dict[str, str], Platforms]:
@@ -338,7 +362,7 @@ def _build_args(request: BuildRequest, environment: Mapping[str, str]) -> dict[s
 
 
 def _check_filter(request: BuildRequest, graph: Graph) -> None:
-    known = [stage.label for stage in graph.stages]
+    known = [stage.name for stage in graph.stages if stage.name is not None]
     for name in request.no_cache_filter:
         if name.lower() not in known:
             near = nearest_name(name, known)

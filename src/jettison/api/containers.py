@@ -9,7 +9,6 @@ import secrets
 import select
 import signal
 import struct
-import sys
 import termios
 import threading
 import tty
@@ -58,8 +57,6 @@ def run_container(request: ContainerRequest, settings: Settings) -> int:
             ended = _run(engine.client, spec, request)
             if spec.is_kept and ended.layer_id is not None:
                 _keep(engine, request, container_id, image_id, ended)
-        if ended.status.reason:
-            sys.stderr.write(f"jettison: {ended.status.reason}\n")
         return ended.status.code
 
 
@@ -71,7 +68,7 @@ def _spec(
         chain=chain_of(engine, record),
         args=_arguments(request, config),
         env=_environment(request, config, engine.settings),
-        cwd=request.workdir or config.working_dir or "/",
+        cwd=_workdir(request, config),
         user=request.user if request.user is not None else config.user,
         hostname=request.name or container_id[:12],
         volumes=tuple(_volume(text) for text in request.volumes),
@@ -83,6 +80,13 @@ def _spec(
         columns=columns,
         is_kept=not request.is_removed,
     )
+
+
+def _workdir(request: ContainerRequest, config: RuntimeConfig) -> str:
+    path = request.workdir or config.working_dir or "/"
+    if not path.startswith("/"):
+        raise UsageError(f"-w: the working directory {path!r} is not absolute", hint=f"write /{path}")
+    return path
 
 
 def _arguments(request: ContainerRequest, config: RuntimeConfig) -> tuple[str, ...]:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jettison.api.archives import read_archive, write_archive
 from jettison.api.assemble import layer_of
-from jettison.api.builder import host_platform
 from jettison.api.request import OutputSpec
-from jettison.api.wiring import Engine
+from jettison.api.wiring import Engine, host_platform
 from jettison.digest import digest_of
 from jettison.dockerfile.parser import parse_dockerfile
 from jettison.errors import ImageNotFoundError, StoreError, UsageError

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import jettison
 from jettison.errors import HostError, JettisonError, UsageError
+from jettison.platform import normal_platform
 from jettison.sandbox.trust import wanted_bundle
 from jettison.sandbox.userns import pick_id_mode, start_worker
 from jettison.store.root import open_store
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from jettison.api.request import Settings
+    from jettison.platform import Platform
     from jettison.sandbox.spec import IdMode
     from jettison.sandbox.userns import WorkerProcess
 
@@ -115,6 +117,11 @@ class Engine:
         environment["PYTHONPATH"] = os.pathsep.join(paths)
         command = [sys.executable, "-m", "jettison.worker.main", str(self.store.path), self.id_mode]
         return start_worker(command, id_mode=self.id_mode, env=environment)
+
+
+def host_platform() -> Platform:
+    """Return the platform that this process runs on."""
+    return normal_platform("linux", os.uname().machine, "")
 
 
 def resolv_conf() -> bytes:

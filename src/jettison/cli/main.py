@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
 
 def make_parser() -> tuple[Parser, Mapping[str, Parser]]:
     """Return the parser of the whole command line, and those of the commands by name."""
-    from jettison.cli.commands import build, completion, containers, graph, images, maintenance
+    from jettison.cli.commands import build, completion, containers, graph, images, maintenance, registry
     from jettison.cli.parser import Parser
 
     parser = Parser(prog="jettison", description=_DESCRIPTION, epilog=_EXAMPLES)
@@ -79,7 +79,7 @@ def make_parser() -> tuple[Parser, Mapping[str, Parser]]:
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands", dest="command", parser_class=Parser)
-    for module in (build, containers, images, graph, maintenance):
+    for module in (build, containers, images, registry, graph, maintenance):
         module.add(commands)
     completion.add(commands, parser)
     return parser, commands.choices

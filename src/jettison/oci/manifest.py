@@ -136,6 +136,11 @@ def choose_manifest(index: Index, wanted: Platform, *, name: str = "the image") 
     )
 
 
+def is_runnable(offered: Platform, wanted: Platform) -> bool:
+    """Tell whether programs of the one platform run on the other, by the rule of ``choose_manifest``."""
+    return normal_platform(offered.os, offered.architecture, offered.variant) in _acceptable(wanted)
+
+
 def _is_attestation(item: Descriptor) -> bool:
     if item.platform is not None and item.platform.os == "unknown":
         return True

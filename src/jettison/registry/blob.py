@@ -52,18 +52,7 @@ class BlobStream:
             CancelledError: nobody wants it any more.
 
         """
-        wanted = size if size > 0 else _PIECE_BYTES
-        while True:
-            self._exchange.pace.check()
-            try:
-                if self._reply is None:
-                    self._reply = self._open()
-                data = self._reply.read(wanted)
-                if not data and self._at < self._size:
-                    raise self._short()
-                break
-            except RegistryError as error:
-                self._recover(error)
+        data = self._read_on(size if size > 0 else _PIECE_BYTES)
         self._at += len(data)
         if self._at > self._size:
             raise fault(
@@ -89,11 +78,36 @@ class BlobStream:
     ) -> None:
         self.close()
 
+    def _read_on(self, wanted: int) -> bytes:
+        """Return the next bytes, from a new reply if the last one broke off."""
+        while True:
+            self._exchange.pace.check()
+            try:
+                if self._reply is None:
+                    self._reply = self._open()
+                data = self._reply.read(wanted)
+                if not data and self._at < self._size:
+                    raise self._short()
+            except RegistryError as error:
+                if self._size and self._at == self._size:
+                    return b""  # all of it is here; what became of the connection afterwards is nobody's concern
+                self._recover(error)
+            else:
+                return data
+
     def _open(self) -> Reply:
         if not self._at:
             reply = self._open_reply(self.request)
             if reply.status != 200:
                 raise self._exchange.refuse(reply, self.request)
+            stated = reply.header("content-length").strip()
+            if stated.isdecimal() and int(stated) != self._size:
+                reply.close()
+                raise fault(
+                    f"the registry '{host_of(self.request.url)}' has {stated[:20]} bytes of a blob of {self._size}",
+                    self.request,
+                    slug="registry-size",
+                )
             return reply
         reply = self._open_reply(self.request.with_header("Range", f"bytes={self._at}-{self._size - 1}"))
         try:
@@ -141,13 +155,13 @@ class BlobStream:
             RegistryError: the same, when it is no use.
 
         """
-        was_open = self._reply is not None
         self.close()
         limits = self._exchange.limits
         if self._at - self._at_failure >= limits.resume_bytes:
             self._failures = 0
         self._at_failure = self._at
         self._failures += 1
-        if not was_open or not error.is_retryable or self._failures >= limits.registry_attempts:
+        is_final = bool(error.status) or error.slug == "registry-unreachable"  # the exchange has tried again already
+        if is_final or not error.is_retryable or self._failures >= limits.registry_attempts:
             raise error
         self._exchange.pace.pause(self._exchange.retry_pause(self._failures), error.message)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _HUB = "docker.io"
 _HUB_HOST = "registry-1.docker.io"
-_ACCEPT = ("Accept", ", ".join((OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST)))
+_ACCEPT = ("Accept", f"{OCI_INDEX}, {DOCKER_INDEX}, {OCI_MANIFEST}, {DOCKER_MANIFEST}")
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 
 
@@ -116,7 +116,9 @@ class RegistryClient:
         piece.
         """
         request = self._blob_request(repository, blob)
-        return BlobStream(request, blob.size_bytes, lambda wanted: self._open(wanted, repository), self._exchange, on_bytes)
+        return BlobStream(
+            request, blob.size_bytes, lambda wanted: self._open(wanted, repository), self._exchange, on_bytes
+        )
 
     def _blob_request(self, repository: str, blob: Descriptor) -> Request:
         return Request(url=f"{self._address()}/v2/{repository}/blobs/{blob.digest}")

@@ -149,7 +149,9 @@ class DockerCredentials:
             document = json.loads(answer.out)
             user, secret = document["Username"], document["Secret"]
         except (ValueError, RecursionError, KeyError, TypeError):
-            self._reasons[domain] = f"the credential helper 'docker-credential-{name}' gave an answer that can't be read"
+            self._reasons[domain] = (
+                f"the credential helper 'docker-credential-{name}' gave an answer that can't be read"
+            )
             return None
         return _credential(user, secret)
 
@@ -174,9 +176,7 @@ class DockerCredentials:
         return _credential(name, secret.rstrip("\0"))
 
 
-def run_helper(
-    environment: Mapping[str, str], limits: Limits = DEFAULT_LIMITS
-) -> Callable[[str, bytes], HelperAnswer]:
+def run_helper(environment: Mapping[str, str], limits: Limits = DEFAULT_LIMITS) -> Callable[[str, bytes], HelperAnswer]:
     """Return what starts helper programs, found on PATH, in the environment."""
 
     def run(name: str, wanted: bytes) -> HelperAnswer:

@@ -148,7 +148,9 @@ def clean_text(text: str, limit: int = _TEXT_CHARS) -> str:
     return " ".join((shown if len(text) <= limit else f"{shown[:limit]}...").split())
 
 
-def fault(message: str, request: Request, *, slug: str, hint: str | None = None, is_retryable: bool = False) -> RegistryError:
+def fault(
+    message: str, request: Request, *, slug: str, hint: str | None = None, is_retryable: bool = False
+) -> RegistryError:
     """Return the error of a request, with method and URL."""
     url = redact_url(request.url)
     return RegistryError(
@@ -189,7 +191,7 @@ def refusal(request: Request, status: int, body: bytes) -> RegistryError:
 
 def is_worth_retrying(status: int) -> bool:
     """Tell whether the same request may fare better later."""
-    return status in {408, 429} or 500 <= status <= 599 and status != 501
+    return status in {408, 429} or (500 <= status <= 599 and status != 501)
 
 
 def _reason(status: int, host: str) -> tuple[str, str, str | None]:

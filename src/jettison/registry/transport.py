@@ -11,6 +11,8 @@ import re
 import socket
 import ssl
 import threading
+import weakref
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -54,6 +56,7 @@ class HttpTransport:
         self._context: ssl.SSLContext | None = None
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._lock = threading.Lock()
+        self._replies: weakref.WeakSet[HttpReply] = weakref.WeakSet()
 
     def send(self, request: Request) -> Reply:
         """Return the reply as soon as its headers are there.
@@ -81,7 +84,15 @@ class HttpTransport:
             )
         except (faults.HTTPError, OSError, ValueError) as error:
             raise _told(request, error) from None  # the chain would hold URLs with what they carry
-        return HttpReply(request, reply)
+        assert isinstance(reply, urllib3.HTTPResponse), "the pools are ours"
+        found = HttpReply(request, reply)
+        self._replies.add(found)
+        return found
+
+    def abort(self) -> None:
+        """End the reading of all bodies at once, in whatever thread; what is asked later is not touched."""
+        for reply in list(self._replies):
+            reply.abort()
 
     def close(self) -> None:
         """Close all connections."""
@@ -116,7 +127,9 @@ class HttpTransport:
         parts = urlsplit(proxy)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise fault(
-                f"the proxy {redact_url(proxy)!r} can't be used", request, slug="registry-proxy",
+                f"the proxy {redact_url(proxy)!r} can't be used",
+                request,
+                slug="registry-proxy",
                 hint="set HTTPS_PROXY to http://host:port or https://host:port",
             )
         headers = None
@@ -138,7 +151,7 @@ class HttpTransport:
 class HttpReply:
     """A ``Reply`` of urllib3; a body that was read to its end gives its connection back to the pool."""
 
-    def __init__(self, request: Request, reply: urllib3.BaseHTTPResponse) -> None:
+    def __init__(self, request: Request, reply: urllib3.HTTPResponse) -> None:
         self._request = request
         self._reply = reply
         self._is_read = False
@@ -165,6 +178,11 @@ class HttpReply:
             raise _told(self._request, error) from None
         self._is_read = not data
         return data
+
+    def abort(self) -> None:
+        """Let a read that waits in another thread return."""
+        with suppress(ValueError, OSError, RuntimeError):  # it has ended meanwhile
+            self._reply.shutdown()
 
     def close(self) -> None:
         """Give the body up; what was not read costs the connection."""
@@ -213,7 +231,10 @@ def _told(request: Request, error: Exception) -> RegistryError:
         if isinstance(cause, faults.ProxyError):
             return fault(
                 f"the proxy on the way to '{host}' gives no connection: {_reason(causes)}",
-                request, slug="registry-proxy", hint="check HTTPS_PROXY and NO_PROXY", is_retryable=True,
+                request,
+                slug="registry-proxy",
+                hint="check HTTPS_PROXY and NO_PROXY",
+                is_retryable=True,
             )
     for cause in causes:
         if isinstance(cause, ssl.SSLError):

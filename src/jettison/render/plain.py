@@ -7,6 +7,7 @@
     #3 DONE 14.2s
     #4 [build 1/4] FROM node:22-slim
     #4 CACHED
+    pulling node:22-slim ... 12.5/80.1 MiB
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from jettison import events
+from jettison.render.amounts import amount
 from jettison.render.safe import clean
 
 if TYPE_CHECKING:
     from jettison.events import Event
+
+_PROGRESS_SECONDS = 5.0
+"""A transfer is told of this often."""
 
 
 class PlainRenderer:
@@ -28,6 +33,7 @@ class PlainRenderer:
         self._numbers: dict[int, int] = {}
         self._started: dict[int, float] = {}
         self._rest: dict[tuple[int, str], bytes] = {}
+        self._told: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
         """Write what the event says."""
@@ -56,6 +62,14 @@ class PlainRenderer:
                 return [*self._flush(event.op), f"{self._prefix(event.op)} CANCELED"]
             case events.StageSkipped():
                 return [f"stage {clean(event.stage)} is not needed: skipped"]
+            case events.PhaseStarted() if event.phase.startswith("pull "):
+                self._told[event.phase] = event.at
+                return [f"{clean(event.text)} ..."]
+            case events.PhaseProgress():
+                if event.at - self._told.get(event.phase, 0.0) < _PROGRESS_SECONDS:
+                    return []
+                self._told[event.phase] = event.at
+                return [f"{clean(event.text)} ... {amount(event)}"]
             case events.PhaseFinished():
                 return [f"{clean(event.text)} {event.seconds:.1f}s"]
             case events.Warned():

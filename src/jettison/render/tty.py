@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from jettison import events
+from jettison.render.amounts import amount
 from jettison.render.safe import clean
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class TerminalRenderer:
                 self._print(Text(f"! {clean(event.message)} {clean(event.where)}".rstrip(), style="yellow"))
             case events.PhaseStarted():
                 self._phases[event.phase] = clean(event.text)
+            case events.PhaseProgress():
+                self._phases[event.phase] = f"{clean(event.text)}  {amount(event)}"
             case events.PhaseFinished():
                 self._phases.pop(event.phase, None)
                 self._print(Text.assemble(("✔ ", "green"), clean(event.text), (f" {event.seconds:.1f}s", "green")))

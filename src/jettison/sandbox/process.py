@@ -92,9 +92,11 @@ def _give(descriptor: int, uid: int, gid: int) -> None:
             raise
 
 
-def directory(path: bytes) -> None:
-    """Enter the working directory; one that lies outside the root (through a leaked descriptor) is refused."""
+def directory(path: bytes, is_made: bool) -> None:  # noqa: FBT001  a step's argument
+    """Enter the working directory, made first if that is wanted; one outside the root (a leaked descriptor) is refused."""
     try:
+        if is_made:
+            os.makedirs(path, 0o755, exist_ok=True)
         os.chdir(path)
     except OSError as error:
         code = 127 if error.errno == errno.ENOENT else 126

@@ -48,13 +48,15 @@ class SandboxSpec:
 
     The root is an overlay of ``lowers`` (host directories, topmost first) under ``upper`` with ``work`` beside it, or, where
     ``root`` is set, that host directory itself; then ``work`` is an empty private directory all the same. ``env`` is the
-    whole environment in order; ``cwd`` must exist inside the root. ``groups`` are the supplementary groups.
+    whole environment in order; ``cwd`` must exist inside the root unless
+    ``makes_cwd``; then what is missing of it is made, as root's with mode 0755. ``groups`` are the supplementary groups.
     ``rlimits`` are (resource number, soft, hard), -1 for no limit.
     """
 
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
     cwd: str = "/"
+    makes_cwd: bool = False
     lowers: tuple[str, ...] = ()
     upper: str = ""
     work: str = ""

@@ -92,7 +92,7 @@ def make_steps(spec: SandboxSpec, *, facts: KernelFacts, program: bytes) -> tupl
         steps.append(Step("loopback"))
     if spec.has_terminal:
         steps.append(Step("terminal", (spec.terminal_rows, spec.terminal_columns, spec.uid)))
-    steps += [Step("streams", (spec.uid, spec.gid)), Step("directory", (_encode(spec.cwd),))]
+    steps += [Step("streams", (spec.uid, spec.gid)), Step("directory", (_encode(spec.cwd), spec.makes_cwd))]
     if spec.rlimits:
         steps.append(Step("limits", (spec.rlimits,)))
     steps.append(Step("bounding", (CAPABILITIES,)))

@@ -8,7 +8,7 @@ which report through a queue.
 from __future__ import annotations
 
 import queue
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from jettison.errors import CancelledError, JettisonError
@@ -46,6 +46,26 @@ class Solution:
     keys: dict[int, str]
 
 
+class Stop:
+    """The wish to stop a build, from a signal handler or another thread."""
+
+    def __init__(self) -> None:
+        self._wake: Callable[[], None] | None = None
+        self._is_wanted = False
+
+    def request(self) -> None:
+        """Stop the build that is bound, or the one that will be; may be called in a signal handler."""
+        self._is_wanted = True
+        if self._wake is not None:
+            self._wake()
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Name what wakes the solver; it is called at once if a stop was asked for before."""
+        self._wake = wake
+        if self._is_wanted:
+            wake()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """What the solver works with. ``clock`` gives seconds of a monotonic clock."""
@@ -57,6 +77,7 @@ class Environment:
     emit: Emit
     clock: Callable[[], float]
     build_id: str
+    stop: Stop = field(default_factory=Stop)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,11 +133,12 @@ class _Solver:
         self._recipes: dict[int, CacheKey] = {}
         self._contents: dict[int, CacheKey] = {}
         self._started: dict[int, float] = {}
-        self._reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[_Report | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
 
     def solve(self) -> Solution:
         env = self._env
+        env.stop.bind(lambda: self._reports.put(None))
         env.emit(BuildStarted(at=env.clock(), build_id=env.build_id, step_count=len(self._plan.ops)))
         for stage in self._plan.skipped_stages:
             env.emit(StageSkipped(at=env.clock(), stage=stage))
@@ -216,7 +238,10 @@ class _Solver:
         now = self._started[position] = self._env.clock()
         self._env.emit(OpStarted(at=now, op=position, name=step.name, stage=step.stage))
 
-    def _take_report(self, report: _Report) -> None:
+    def _take_report(self, report: _Report | None) -> None:
+        if report is None:
+            self._give_up(CancelledError("stopped by the user"))
+            return
         position, phase = report.action.op, report.action.phase
         if report.error is not None:
             self._fail(position, report.error)

@@ -57,6 +57,22 @@ class BlobWriter:
             self._file.write(data)
         return size
 
+    def check(self, expected: Digest | None) -> Digest:
+        """Return the digest of what was written so far; with None expected, that is all it does.
+
+        Raises:
+            StoreError: ``blob-mismatch``, the bytes are not those of the expected digest.
+
+        """
+        digest = digest_from_raw(self._hash.digest())
+        if expected is not None and digest != expected:
+            raise StoreError(
+                f"the content has the digest '{digest}', expected is '{expected}'",
+                slug="blob-mismatch",
+                hint="try again; if it stays, the source is damaged or not what it claims to be",
+            )
+        return digest
+
     def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
         """Put the blob into the store; returns its digest and its size in bytes.
 
@@ -65,13 +81,7 @@ class BlobWriter:
 
         """
         assert self._file is not None, "committed twice"
-        digest = digest_from_raw(self._hash.digest())
-        if expected is not None and digest != expected:
-            raise StoreError(
-                f"the content has the digest '{digest}', expected is '{expected}'",
-                slug="blob-mismatch",
-                hint="try again; if it stays, the source is damaged or not what it claims to be",
-            )
+        digest = self.check(expected)
         file, self._file = self._file, None
         with telling("write", self._path):
             try:

@@ -102,10 +102,14 @@ class Channel:
         assert isinstance(message, Request | Control | Note | Reply), "only messages travel here"
         return message, tuple(fds)
 
-    def close(self) -> None:
-        """End the conversation; a receive under way returns None."""
+    def end(self) -> None:
+        """End the conversation; a receive under way in another thread returns None. The descriptor stays open."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the conversation and close the descriptor; no other thread may be receiving."""
+        self.end()
         self._socket.close()
 
     def _exactly(self, size: int) -> bytes | None:

@@ -96,11 +96,11 @@ class WorkerClient:
     def close(self) -> None:
         """End the worker and all that it runs, and wait for it."""
         if self._channel is not None:
-            self._channel.close()
+            self._channel.end()
+        if self._reader is not None:
+            self._reader.join()  # before the descriptor is closed: its number may soon be another file's
         if self._process is not None:
             self._process.close()
-        if self._reader is not None:
-            self._reader.join()
 
     @property
     def is_started(self) -> bool:

@@ -99,6 +99,7 @@ def run_container(
             args=spec.args,
             env=tuple({**environment, **dict(trust.env)}.items()),
             cwd=spec.cwd,
+            makes_cwd=True,
             lowers=tuple(str(path) for path in rootfs.lowers),
             upper=str(rootfs.upper),
             work=str(rootfs.work),

@@ -70,7 +70,10 @@ def test_bind_source_that_is_not_there_is_an_error(box, tree, source):
 
 def test_bind_source_that_is_swapped_meanwhile_never_shows_the_host(box):
     # a name that vanishes while ls lists it is ls's own complaint
-    seen = {"".join(line for line in text.splitlines(True) if not line.startswith("ls: ")) for text in box.ask("swap", count=25)}
+    seen = {
+        "".join(line for line in text.splitlines(True) if not line.startswith("ls: "))
+        for text in box.ask("swap", count=25)
+    }
     assert seen <= {"c\n", "a\n", "a\nx\n", "", "sandbox-mount-source"}
 
 

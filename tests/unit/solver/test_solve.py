@@ -120,9 +120,7 @@ def copy(dest: str, root: ContextRoot | OpRoot, name: str = "a", parent: int | N
 
 
 def plan(*ops: Op, ignored: frozenset[int] = frozenset(), skipped: tuple[str, ...] = ()) -> Plan:
-    steps = tuple(
-        Step(name=f"step {i}", stage="s", span=None, is_cache_ignored=i in ignored) for i in range(len(ops))
-    )
+    steps = tuple(Step(name=f"step {i}", stage="s", span=None, is_cache_ignored=i in ignored) for i in range(len(ops)))
     config = ImageConfig(platform=Platform(os="linux", architecture="amd64"))
     return Plan(ops=ops, steps=steps, head=len(ops) - 1, config=config, history=(), skipped_stages=skipped)
 
@@ -258,7 +256,9 @@ def test_a_damaged_record_is_a_miss() -> None:
 
 
 def test_results_survive_their_encoding() -> None:
-    layer = LayerResult(layer_id=LayerId("sha256:" + "a" * 64), content_digest=Digest("sha256:" + "b" * 64), size_bytes=5)
+    layer = LayerResult(
+        layer_id=LayerId("sha256:" + "a" * 64), content_digest=Digest("sha256:" + "b" * 64), size_bytes=5
+    )
     assert decode_result(encode_result(Result(layers=(layer,)))) == Result(layers=(layer,))
     assert decode_result(b"nonsense") is None
 

@@ -49,6 +49,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="a label of the image")
     parser.add_argument("--platform", metavar="OS/ARCH", help="the platform to build for")
+    parser.add_argument("--pull", action="store_true", help="ask the registries for newer base images")
     parser.add_argument("--no-cache", action="store_true", help="run every step again")
     parser.add_argument(
         "--no-cache-filter",
@@ -135,6 +136,7 @@ def _request(args: argparse.Namespace) -> BuildRequest:
         labels=pairs(args.label, "--label"),
         platform=args.platform,
         no_cache=args.no_cache,
+        pull=args.pull,
         no_cache_filter=tuple(name for text in args.no_cache_filter for name in text.split(",") if name),
         outputs=tuple(_output(text) for text in args.output),
         secrets=tuple(_secret(text) for text in args.secret),
