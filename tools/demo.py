@@ -148,7 +148,7 @@ class Demo:
             finally:
                 process.send_signal(signal.SIGTERM)
                 try:
-                    process.wait(15)
+                    process.wait(3)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()

@@ -168,7 +168,11 @@ class Product:
         environment = {**self.environment, "PYTHONPATH": str(SOURCE), **(env or {})}
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         return subprocess.Popen(
-            self.words(*argv), env=environment, start_new_session=True, preexec_fn=prepare, **options
+            self.words(*argv),
+            env=environment,
+            start_new_session=True,
+            preexec_fn=prepare,  # noqa: PLW1509  it sets signals and limits only
+            **options,
         )
 
     def command(self, *argv, stdin=None, timeout=60, **options):
@@ -278,9 +282,9 @@ def _streams(into, out, err):
     objects = [getattr(sys, name) for name in names]
     for number, file in enumerate((into, out, err)):
         os.dup2(file.fileno(), number)
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = open(1, "w", closefd=False)
-    sys.stderr = open(2, "w", closefd=False)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  closed below
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
     try:
         yield
     finally:

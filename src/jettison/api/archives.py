@@ -59,7 +59,7 @@ class StoredLayers:
         found = _decode(self._engine.store.records.get(key))
         if found is None or not blobs.has(found[0]):
             request = LayerRequest(layer_id=layer.layer_id, epoch=layer.epoch, compression=compression, level=level)
-            made: CompressedLayer = self._engine.call("layer", request)
+            made: CompressedLayer = self._engine.call("layer", request, reads=(layer.layer_id,))
             assert made.diff_id == layer.diff_id, "a layer's tar is the same each time"
             found = made.digest, made.size_bytes
             self._engine.store.records.put(key, json.dumps({"digest": found[0], "size": found[1]}).encode(), b"")

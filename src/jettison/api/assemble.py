@@ -130,7 +130,7 @@ def tar_identity(engine: Engine, layer_id: LayerId, epoch: int | None) -> TarIde
         known = _decode(value)
         if known is not None:
             return known
-    made: CompressedLayer = engine.call("layer", LayerRequest(layer_id=layer_id, epoch=epoch))
+    made: CompressedLayer = engine.call("layer", LayerRequest(layer_id=layer_id, epoch=epoch), reads=(layer_id,))
     remember_tar(engine, layer_id, epoch, made)
     return TarIdentity(diff_id=made.diff_id, size_bytes=made.uncompressed_bytes)
 

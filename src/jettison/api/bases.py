@@ -124,10 +124,11 @@ def _told(engine: Engine, need: Need, reference: Reference, error: JettisonError
         )
     error.span = need.span
     is_unknown_to_hub = error.slug == "registry-unauthorized" and reference.domain == _HUB
-    if error.slug == "registry-unreachable":
+    if error.slug in {"registry-unreachable", "registry-proxy"}:
         where = "Docker Hub may be out of reach from here" if reference.domain == _HUB else "check the network"
         error.hint = need.hint or _nearest(engine, need.reference) or f"{where}: {_BY_HAND}"
-        error.message = f"no image {need.reference!r} in the local store, and {error.message}"
+        if find_image(engine.store, reference, parse_platform(need.platform, host)) is None:
+            error.message = f"no image {need.reference!r} in the local store, and {error.message}"
     elif is_unknown_to_hub:
         error.hint = need.hint or _nearest(engine, need.reference) or error.hint
         error.message = f"Docker Hub refuses {need.reference!r}: it does not exist there, or needs a login"

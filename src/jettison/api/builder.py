@@ -8,7 +8,7 @@ import secrets
 import signal
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -24,7 +24,7 @@ from jettison.api.source import find_dockerfile, find_epoch, read_dockerfile
 from jettison.api.wiring import Engine, host_platform, resolv_conf
 from jettison.context.ignorefile import find_ignore_file
 from jettison.context.local import LocalContext
-from jettison.errors import CancelledError, JettisonError, UsageError
+from jettison.errors import CancelledError, JettisonError, StoreError, UsageError
 from jettison.events import Emit, ignore_event
 from jettison.fastpath.statcache import StatCache
 from jettison.graph.build import build_graph
@@ -76,8 +76,9 @@ def build_image(
         try:
             result = build.run(started)
         except BaseException as error:
-            build.note_end(started, _status_of(error), None)
-            engine.tidy()
+            engine.tidy()  # first: on a full disk it makes the room to write the history
+            with suppress(StoreError):  # what happened to the build is what the caller must hear
+                build.note_end(started, _status_of(error), None)
             raise
         build.note_end(started, "done", result)
         if memo.is_memoable(request) and not any(step.reason == "ran" for step in result.steps):

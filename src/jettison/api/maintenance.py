@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jettison import __version__
 from jettison.api.wiring import Engine
 from jettison.store.gc import CollectPolicy, collect
+from jettison.store.trash import empty_trash
 from jettison.store.usage import usage
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def prune(settings: Settings, *, is_all: bool = False, keeps_cache: bool = False
         keep_builds=0 if is_all else None,
     )
     with Engine(settings) as engine:
+        empty_trash(engine.store.trash.path)  # makes room: on a full disk nothing below could be written
         if is_all:
             for name in ("containers", "memo", "contexts"):
                 for path in (settings.root / name).glob("*"):

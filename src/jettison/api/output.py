@@ -93,7 +93,8 @@ def _write(engine: Engine, output: OutputSpec, tags: tuple[Reference, ...], imag
         return None
     if output.kind == "tar":
         with open_destination(output.dest) as fd:
-            engine.call("rootfs-tar", TarRequest(chain=image.chain, epoch=image.epoch), (fd,))
+            request = TarRequest(chain=image.chain, epoch=image.epoch)
+            engine.call("rootfs-tar", request, (fd,), reads=[layer.layer_id for layer in image.chain])
         return None
     names = tuple(_name(text) for text in output.names) or tags
     return write_archive(engine, output, [(image.record, names)], image.epoch)

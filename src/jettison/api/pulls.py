@@ -24,7 +24,7 @@ from jettison.platform import parse_platform
 from jettison.reference import parse_reference
 from jettison.registry.client import RegistryClient
 from jettison.registry.credentials import DockerCredentials, read_docker_config, run_helper
-from jettison.registry.exchange import Exchange
+from jettison.registry.exchange import NO_WAY, Exchange
 from jettison.registry.pull import Puller
 from jettison.store.images import ImageLayer, ImageRecord, KnownBlob
 
@@ -262,7 +262,7 @@ def pull_image(
         try:
             return pulls.pull(reference, wanted, takes_name=True)
         except RegistryError as error:
-            if reference.domain == "docker.io" and error.slug == "registry-unreachable":
+            if reference.domain == "docker.io" and error.slug in NO_WAY:
                 error.hint = (
                     "Docker Hub may be out of reach from here: 'jettison load' and 'jettison import' need no network"
                 )
@@ -281,6 +281,7 @@ class _Pace:
             raise CancelledError("cancelled")
 
     def pause(self, seconds: float, why: str) -> None:
+        self.check()
         self._emit(
             events.Warned(at=time.monotonic(), slug="registry-retry", message=f"{why}; trying again in {seconds:.1f} s")
         )

@@ -21,6 +21,7 @@ from jettison.worker.services import SERVICES, Call
 from jettison.worker.tools import Tools
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from jettison.api.request import Settings
@@ -53,14 +54,22 @@ class Engine:
     ) -> None:
         self._stack.close()
 
-    def call(self, service: str, payload: Any, fds: tuple[int, ...] = ()) -> Any:
+    def call(
+        self, service: str, payload: Any, fds: tuple[int, ...] = (), *, reads: Iterable[LayerId] | None = None
+    ) -> Any:
         """Return what a service of ``worker.services`` gives: done here as root, else inside the user namespace.
 
-        Only for services that need no sandbox.
+        Only for services that need no sandbox. One that only ``reads`` the named layers is done here as well when no step's
+        tree is among them: without a RUN there is no worker and no namespace.
         """
-        if self.id_mode == "root":
+        if self.id_mode == "root" or (reads is not None and not self._has_trees(reads)):
             return SERVICES[service](Call(tools=self.tools, job=Job(), fds=fds, note=_no_note), payload)
         return self.client.wait(self.client.begin(service, payload, listener=_no_note, fds=fds))
+
+    def _has_trees(self, layers: Iterable[LayerId]) -> bool:
+        """Tell whether content of the layers lies in a tree that a step made, where files may belong to other ids."""
+        store = self.store.layers
+        return any(store.is_made_as_directory(one) for layer in layers for one in (layer, *store.depends_on(layer)))
 
     def tidy(self) -> None:
         """Remove for a moment what was thrown away; the rest waits for the next build or a prune.

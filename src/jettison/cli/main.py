@@ -27,16 +27,18 @@ _EXAMPLES = """examples:
 def entry() -> NoReturn:
     """Run the command of this process's arguments and end the process with its exit code."""
     argv = sys.argv[1:]
-    code = _from_memo(argv)
-    if code is None:
-        code = main(argv)
+    try:
+        code = _from_memo(argv)
+        if code is None:
+            code = main(argv)
+    except KeyboardInterrupt:  # while modules were loading
+        code = 130
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    os._exit(code) if code == 0 else sys.exit(code)
-    raise AssertionError("the process has ended")
+    os._exit(code)
 
 
 def main(argv: list[str]) -> int:

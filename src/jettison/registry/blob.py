@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from jettison.errors import RegistryError
+from jettison.registry.exchange import NO_WAY
 from jettison.registry.message import fault, host_of
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class BlobStream:
             self._failures = 0
         self._at_failure = self._at
         self._failures += 1
-        is_final = bool(error.status) or error.slug == "registry-unreachable"  # the exchange has tried again already
+        is_final = bool(error.status) or error.slug in NO_WAY  # the exchange has tried again already
         if is_final or not error.is_retryable or self._failures >= limits.registry_attempts:
             raise error
         self._exchange.pace.pause(self._exchange.retry_pause(self._failures), error.message)

@@ -62,19 +62,26 @@ class RegistryClient:
         """Return the manifest or index of a tag or digest; that of a digest has it.
 
         Raises:
-            RegistryError: ``registry-not-found``, ``registry-unauthorized``, ``registry-digest``, ``registry-schema-1``, and
+            RegistryError: ``registry-not-found``, ``registry-unauthorized``, ``registry-digest``, ``registry-old-format``, and
                 those of requests.
 
         """
         url = f"{self._address()}/v2/{repository}/manifests/{wanted}"
         request = Request(url=url, headers=(_ACCEPT,))
-        fetched = self._fetch(request, repository, self._exchange.limits.config_bytes)
+        try:
+            fetched = self._fetch(request, repository, self._exchange.limits.config_bytes)
+        except RegistryError as error:
+            if error.slug == "registry-not-found":
+                joint = "@" if is_digest(wanted) else ":"
+                error.message = f"no image '{repository}{joint}{wanted}' in the registry '{self.host}'"
+                error.args = (error.message,)
+            raise
         media_type = fetched.reply.header("content-type")
         if media_type.startswith(_SCHEMA_1):
             raise fault(
                 f"'{repository}:{wanted}' is stored in docker's schema 1, which is no longer supported",
                 request,
-                slug="registry-schema-1",
+                slug="registry-old-format",
                 hint="its owner must push it again with a docker of this decade",
             )
         digest = digest_of(fetched.body)

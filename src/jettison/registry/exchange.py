@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NO_WAY = frozenset({"registry-unreachable", "registry-proxy"})
+"""Slugs of errors that say that there is no way to the registry at all."""
+
 _PIECE_BYTES = 1 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -131,7 +134,7 @@ class Exchange:
     def _patience(self, error: RegistryError, attempt: int) -> float | None:
         """Return how long to wait before the next attempt; None when this one was the last."""
         limits = self.limits
-        most = limits.registry_connect_attempts if error.slug == "registry-unreachable" else limits.registry_attempts
+        most = limits.registry_connect_attempts if error.slug in NO_WAY else limits.registry_attempts
         if not error.is_retryable or attempt >= most:
             return None
         pause = self.retry_pause(attempt)

@@ -56,6 +56,7 @@ class HttpTransport:
         self._context: ssl.SSLContext | None = None
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._lock = threading.Lock()
+        self._is_aborted = False
         self._replies: weakref.WeakSet[HttpReply] = weakref.WeakSet()
 
     def send(self, request: Request) -> Reply:
@@ -87,10 +88,13 @@ class HttpTransport:
         assert isinstance(reply, urllib3.HTTPResponse), "the pools are ours"
         found = HttpReply(request, reply)
         self._replies.add(found)
+        if self._is_aborted:
+            found.abort()
         return found
 
     def abort(self) -> None:
-        """End the reading of all bodies at once, in whatever thread; what is asked later is not touched."""
+        """End the reading of all bodies at once, in whatever thread, and of those that are still to come."""
+        self._is_aborted = True
         for reply in list(self._replies):
             reply.abort()
 
@@ -275,11 +279,11 @@ def _is_unknown_name(causes: list[BaseException]) -> bool:
 
 
 def _reason(causes: list[BaseException]) -> str:
-    for cause in causes:
-        if isinstance(cause, socket.gaierror):
-            return "its name can't be resolved"
-        if isinstance(cause, faults.ConnectTimeoutError):
-            return "no answer in time"
-        if isinstance(cause, OSError) and cause.strerror:
-            return clean_text(cause.strerror.lower())
+    if any(isinstance(cause, socket.gaierror | faults.NameResolutionError) for cause in causes):
+        return "its name can't be resolved"
+    told = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), "")
+    if told:
+        return clean_text(told.lower())
+    if any(isinstance(cause, faults.TimeoutError | TimeoutError) for cause in causes):
+        return "no answer in time"
     return clean_text(type(causes[-1]).__name__)

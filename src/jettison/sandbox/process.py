@@ -96,7 +96,7 @@ def directory(path: bytes, is_made: bool) -> None:  # noqa: FBT001  a step's arg
     """Enter the working directory, made first if that is wanted; one outside the root (a leaked descriptor) is refused."""
     try:
         if is_made:
-            os.makedirs(path, 0o755, exist_ok=True)
+            os.makedirs(path, 0o755, exist_ok=True)  # noqa: PTH103  bytes; and pathlib is not loaded here
         os.chdir(path)
     except OSError as error:
         code = 127 if error.errno == errno.ENOENT else 126

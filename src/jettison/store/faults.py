@@ -57,6 +57,22 @@ def store_error(error: OSError, action: str, path: str | os.PathLike[str]) -> St
 
 
 @contextmanager
+def telling_full(action: str, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raise a ``StoreError`` when the block finds the disk full; other errors pass.
+
+    Raises:
+        StoreError: ``disk-full``, naming the path.
+
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise store_error(error, action, path) from error
+        raise
+
+
+@contextmanager
 def telling(action: str, path: str | os.PathLike[str]) -> Iterator[None]:
     """Raise a ``StoreError`` for every ``OSError`` of the block.
 

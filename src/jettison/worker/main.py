@@ -21,6 +21,7 @@ from jettison.errors import JettisonError, StoreError
 from jettison.limits import DEFAULT_LIMITS
 from jettison.sandbox import kernel
 from jettison.sandbox.launch import Launcher
+from jettison.store.faults import is_disk_full, store_error
 from jettison.store.root import open_store
 from jettison.worker.channel import Channel, Control, Note, Reply, Request
 from jettison.worker.run import Job
@@ -71,7 +72,7 @@ class Server:
         except JettisonError as error:
             reply = Reply(number=request.number, error=error)
         except OSError as error:
-            reply = Reply(number=request.number, error=_system_error(error))
+            reply = Reply(number=request.number, error=_system_error(error, self._tools.store.path))
         except Exception:  # noqa: BLE001  a bug of ours: the front shows it
             reply = Reply(number=request.number, trace=traceback.format_exc())
         finally:
@@ -88,7 +89,9 @@ class Server:
                 job.control("kill", ())
 
 
-def _system_error(error: OSError) -> StoreError:
+def _system_error(error: OSError, root: Path) -> StoreError:
+    if is_disk_full(error):
+        return store_error(error, "write", root)
     what = f" '{os.fsdecode(error.filename)}'" if error.filename else ""
     return StoreError(f"a system call failed{what}: {error.strerror or error}", slug="system-call")
 

@@ -27,6 +27,7 @@ from jettison.plan.ops import (
     SecretMount,
 )
 from jettison.solver.task import Chain, LayerResult, Result
+from jettison.store.faults import telling_full
 from jettison.worker.copy import Copy, write_copy
 from jettison.worker.mkdir import make_directory, mkdir_facts
 from jettison.worker.mounts import MountSource
@@ -226,7 +227,8 @@ class OpWorker:
     def _commit(self, write: Callable[[StagedLayer], IndexSummary]) -> LayerResult:
         layers = self._tools.store.layers
         with layers.stage() as staged:
-            summary = write(staged)
+            with telling_full("write", self._tools.store.path):
+                summary = write(staged)
             layers.commit(staged, summary.layer_id, depends_on=summary.foreign_layers)
         return _result(summary)
 
