@@ -79,4 +79,19 @@ echo "==> tests as $lonely (no subordinate ids)"
 as "$lonely" "$place/lone" "$place/lonetmp" "$place/venv/bin/python" -m pytest -n 2 -m "not slow" --basetemp "$place/lonetmp/pytest" \
   tests/integration/build/test_stages.py tests/integration/build/test_steps.py tests/cli/test_run.py || failed=1
 
+echo "==> one project built by root, $user and $lonely, each with another umask"
+mkdir "$place/rootbuild"
+chmod 0700 "$place/rootbuild"
+digests() {
+  as "$1" "$2" "$3" env PYTHONPATH=src:. sh -c 'umask "$1"; "$2" -m tests.integration.build.digests "$3"' sh "$4" "$place/venv/bin/python" "$2/digests"
+}
+digests root "$place/rootbuild" "$place/rootbuild" 077 >"$place/digests" || failed=1
+digests "$user" "$place/home" "$place/tmp" 022 >>"$place/digests" || failed=1
+digests "$lonely" "$place/lone" "$place/lonetmp" 002 >>"$place/digests" || failed=1
+cat "$place/digests"
+if [ "$(wc -l <"$place/digests")" -ne 3 ] || [ "$(sort -u "$place/digests" | wc -l)" -ne 1 ]; then
+  echo "the three users built different images" >&2
+  failed=1
+fi
+
 exit "$failed"

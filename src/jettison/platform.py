@@ -26,6 +26,7 @@ _ARCHITECTURES = {
     "loongarch64": ("loong64", ""),
     "mips64le": ("mips64le", ""),
 }
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.-")
 _SYSTEMS = frozenset({"linux", "windows", "darwin", "freebsd"})
 
 
@@ -50,8 +51,9 @@ def parse_platform(text: str, default: Platform) -> Platform:
 
     """
     parts = text.strip().lower().split("/")
-    if not 1 <= len(parts) <= 3 or not all(parts):
-        raise ValueError(f"not a platform: {text!r}")
+    if not 1 <= len(parts) <= 3 or not all(part and _LETTERS.issuperset(part) for part in parts):
+        many = "; one platform at a time" if "," in text else ""
+        raise ValueError(f"not a platform: {text!r}{many}")
     if len(parts) == 1:
         word = parts[0]
         if word in _SYSTEMS:

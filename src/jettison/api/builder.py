@@ -18,6 +18,7 @@ from jettison import events
 from jettison.api import memo
 from jettison.api.assemble import assemble_image
 from jettison.api.bases import resolve_needs
+from jettison.api.directives import check_syntax, counted_warnings
 from jettison.api.output import write_outputs
 from jettison.api.request import BuildRequest, BuildResult, Settings, StepResult
 from jettison.api.source import find_dockerfile, find_epoch, read_dockerfile
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
     from jettison.api.request import SecretSource
     from jettison.context.ignorefile import IgnoreFile
     from jettison.dockerfile.nodes import Dockerfile, ParseWarning
-    from jettison.graph.stage import Graph, GraphWarning
-    from jettison.plan.plan import BaseImage, PlanWarning
+    from jettison.graph.stage import Graph
+    from jettison.plan.plan import BaseImage
     from jettison.solver.solve import Solution
     from jettison.store.root import Store
 
@@ -150,7 +151,7 @@ class _Build:
         )
         _check_filter(request, graph)
         plan = self._lower(graph, options)
-        self._warn(graph, plan)
+        self._warn(graph, plan, build_args)
         with ExitStack() as stack:
             context = self._open_context(stack, path)
             worker = OpWorker(engine.tools, {"": context}, engine.client, self._run_settings(build_args), time.time_ns)
@@ -272,13 +273,13 @@ class _Build:
             executor.close()
             engine.store.sync()
 
-    def _warn(self, graph: Graph, plan: Plan) -> None:
-        warnings: tuple[ParseWarning | GraphWarning | PlanWarning, ...] = (
+    def _warn(self, graph: Graph, plan: Plan, build_args: Mapping[str, str]) -> None:
+        warnings: tuple[ParseWarning, ...] = (
             *graph.dockerfile.warnings,
             *graph.warnings,
             *plan.warnings,
         )
-        for warning in warnings:
+        for warning in counted_warnings(graph.dockerfile, warnings, build_args):
             self._emit(
                 events.Warned(at=time.monotonic(), slug=warning.rule, message=warning.message, where=str(warning.span))
             )
@@ -345,6 +346,7 @@ def _graph(
         raise UsageError(str(error), slug="invalid-platform", hint="for example linux/amd64") from error
     platforms = Platforms(target=target, build=host)
     build_args = _build_args(request, settings.environment)
+    check_syntax(dockerfile, build_args)
     graph = build_graph(
         dockerfile, target=request.target, build_args=build_args, platforms=platforms, limits=settings.limits
     )

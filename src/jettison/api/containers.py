@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+_STOPS = frozenset({signal.SIGINT, signal.SIGTERM})
+_STOPS_TO_KILL = 3
 
 
 def run_container(request: ContainerRequest, settings: Settings) -> int:
@@ -193,10 +194,14 @@ def _forwarding(client: WorkerClient) -> Iterator[Any]:
         yield lambda _: None
         return
     calls: list[Call] = []
+    stops: list[int] = []
 
     def handle(number: int, _frame: object) -> None:
+        if number in _STOPS:
+            stops.append(number)
         for call in calls:
-            client.control(call, "signal", number)
+            # a first process without a handler ignores signals: who asks three times means it
+            client.control(call, *(("kill",) if len(stops) >= _STOPS_TO_KILL else ("signal", number)))
 
     earlier = {number: signal.signal(number, handle) for number in _FORWARDED}
     try:

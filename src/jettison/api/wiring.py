@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from jettison.api.request import Settings
+    from jettison.digest import LayerId
     from jettison.platform import Platform
     from jettison.sandbox.spec import IdMode
     from jettison.sandbox.userns import WorkerProcess

@@ -81,7 +81,8 @@ def _width(text: str) -> int:
 def _step_lines(error: StepError) -> str:
     lines: list[str] = []
     if error.tail:
-        lines.append(f"last {len(error.tail)} lines of the step:")
+        count = len(error.tail)
+        lines.append(f"last {count} lines of the step:" if count > 1 else "last line of the step:")
         lines.extend(f"  {clean(line)}" for line in error.tail)
     if error.log_path:
         lines.append(f"whole log: {error.log_path}")
