@@ -64,7 +64,7 @@ as() {
     exec setpriv --reuid="$who" --regid="$(id -g "$who")" --init-groups env -i \
       HOME="$home" USER="$who" LOGNAME="$who" TMPDIR="$tmp" LANG=C.UTF-8 \
       PATH="$place/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
-      PYTHONDONTWRITEBYTECODE=1 ${CI:+CI="$CI"} ${JETTISON_REQUIRE:+JETTISON_REQUIRE="$JETTISON_REQUIRE"} \
+      PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY="$tmp/hypothesis" ${CI:+CI="$CI"} ${JETTISON_REQUIRE:+JETTISON_REQUIRE="$JETTISON_REQUIRE"} \
       "$@"
   )
 }

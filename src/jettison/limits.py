@@ -59,6 +59,8 @@ class Limits:
     """A longer line of a step is shown in pieces."""
     parallel_ops: int = 0
     """Ops at the same time; 0 takes the number of processors, at least 4 (RUN steps often wait)."""
+    registry_close_seconds: float = 3.0
+    """How long the end of a pull waits for transfers that were given up."""
     stop_grace_seconds: float = 10.0
     """From the stop signal to SIGKILL, as docker's."""
     lock_wait_notice_seconds: float = 0.5

@@ -86,7 +86,7 @@ def test_volumes(shared, tmp_path):
 def test_working_directory_user_and_entrypoint(shared, context):
     shared.build(
         context,
-        'FROM busybox:test\nWORKDIR /srv\nUSER app\nENTRYPOINT ["echo", "entry"]\nCMD ["cmd"]\n',
+        'FROM busybox:test\nWORKDIR /srv\nENTRYPOINT ["echo", "entry"]\nCMD ["cmd"]\n',
         tags=["entry"],
     )
     assert shared.cli("run", "entry").check().out == "entry cmd\n"

@@ -14,6 +14,8 @@ from jettison.errors import HostError, JettisonError, UsageError
 from jettison.platform import normal_platform
 from jettison.sandbox.trust import wanted_bundle
 from jettison.sandbox.userns import pick_id_mode, start_worker
+from jettison.store.gc import sweep
+from jettison.store.lease import owner_of
 from jettison.store.root import open_store
 from jettison.worker.client import WorkerClient, environment_for_worker
 from jettison.worker.run import Job
@@ -77,7 +79,10 @@ class Engine:
 
         A big tree is never removed in a user's time: on ext4 whoever creates files next pays for it as well.
         """
-        with suppress(JettisonError):
+        with suppress(JettisonError, OSError):
+            ours = self.store.core.lease.id
+            if any(owner_of(path.name) != ours for path in (self.store.path / "tmp").iterdir()):
+                sweep(self.store)
             if self.id_mode == "root" or not self.client.is_started:
                 SERVICES["empty-trash"](Call(tools=self.tools, job=Job(), fds=(), note=_no_note), _TIDY_SECONDS)
             else:

@@ -99,9 +99,12 @@ class Puller(Generic[T]):
         self._streams = ThreadPoolExecutor(limits.pull_streams, thread_name_prefix="pull")
 
     def close(self) -> None:
-        """End all transfers."""
+        """End all transfers; one whose server is silent before its headers is left behind after a while."""
         self._give_up()
-        self._streams.shutdown(wait=True, cancel_futures=True)
+        self._streams.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            under_way = list(self._layers.values())
+        wait(under_way, timeout=self._limits.registry_close_seconds)
 
     def __enter__(self) -> Self:
         return self

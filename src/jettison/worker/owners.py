@@ -177,7 +177,8 @@ def _unknown(what: str, name: str, known: list[str]) -> StepError:
     if near is not None:
         hint = f"did you mean {near!r}?"
     elif known:
-        hint = f"create it in an earlier RUN, or give its number: {file} of this stage has {len(known)} {what}{'' if len(known) == 1 else 's'}"
+        count = f"{len(known)} {what}{'' if len(known) == 1 else 's'}"
+        hint = f"create it in an earlier RUN, or give its number: {file} of this stage has {count}"
     else:
         hint = f"give its number: this stage has no {file}"
     return StepError(f"there is no {what} {name!r} in {file} of this stage", slug=f"unknown-{what}", hint=hint)

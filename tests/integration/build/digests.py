@@ -25,6 +25,7 @@ RUN rm -r /home && echo made > /made
 def main() -> None:
     place = Path(sys.argv[1])
     product = Product(place)
+    product.environment["SOURCE_DATE_EPOCH"] = "1700000000"
     tar = place / "rootfs.tar"
     make_busybox_tar(tar)
     product.import_busybox(tar)
@@ -32,7 +33,7 @@ def main() -> None:
     write(context, {"src/one": "1", "src/two": "2"})
     meta = place / "meta"
     flags = ["-t", "app", "-o", f"type=oci,dest={place}/app.tar", "--metadata-file", meta]
-    product.cli("build", *flags, context, env={"SOURCE_DATE_EPOCH": "1700000000"}).check()
+    product.cli("build", *flags, context).check()
     found = json.loads(meta.read_text())
     print(found["containerimage.config.digest"], found["containerimage.digest"])
 

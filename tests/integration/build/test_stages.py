@@ -79,7 +79,7 @@ def test_unknown_target_names_the_nearest(product, context):
 def test_from_stage_has_its_files_and_config(product, context):
     product.build(
         context,
-        "FROM busybox:test AS base\nENV A=1\nWORKDIR /srv\nUSER app\nLABEL l=base\nRUN true\n"
+        "FROM busybox:test AS base\nENV A=1\nWORKDIR /srv\nRUN true\nUSER app\nLABEL l=base\n"
         'FROM base\nENV B=$A$A\nCMD ["x"]\n',
         tags=["out"],
     )
