@@ -18,6 +18,7 @@ _syscall.restype = ctypes.c_long
 
 IS_ARM = os.uname().machine == "aarch64"
 _CLONE, _PIVOT_ROOT, _SECCOMP, _STATX = (220, 41, 277, 291) if IS_ARM else (56, 155, 317, 332)
+_RT_SIGACTION = 134 if IS_ARM else 13
 _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT, _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR = 429, 430, 431, 432, 436, 437, 442
 
 CLONE_PIDFD = 0x1000
@@ -139,6 +140,11 @@ def restrict_tree(target: bytes, *, is_sealed: bool) -> None:
     flags = _ATTR_RDONLY | (_ATTR_NOSUID | _ATTR_NODEV | _ATTR_NOEXEC if is_sealed else 0)
     attributes = struct.pack("4Q", flags, 0, 0, 0)
     _call("mount_setattr", _MOUNT_SETATTR, _AT_FDCWD, target, _AT_RECURSIVE, attributes, 32, path=target)
+
+
+def reset_signal(number: int) -> None:
+    """Give a signal its default disposition, also one that the C library hides. rt_sigaction(2)."""
+    _call("rt_sigaction", _RT_SIGACTION, number, bytes(32), None, 8)
 
 
 def has_call(number: int) -> bool:

@@ -37,12 +37,18 @@ class Streams:
         self.master = -1
 
 
+_LIBRARY_SIGNALS = frozenset({32, 33})
+"""The C library keeps them for itself and hides them from programs; a caller may still have left them ignored."""
+
+
 def begin() -> None:
     """Start a session of its own with every signal at its default, dying with the zygote."""
     os.setsid()
     os.umask(0o022)
     for number in range(1, _signal.NSIG):
-        if number not in {_signal.SIGKILL, _signal.SIGSTOP, 32, 33}:
+        if number in _LIBRARY_SIGNALS:
+            kernel.reset_signal(number)
+        elif number not in {_signal.SIGKILL, _signal.SIGSTOP}:
             _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     kernel.die_with_parent()
