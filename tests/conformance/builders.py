@@ -1,0 +1,79 @@
+"""The same Dockerfile built twice: by us in a root of our own, by buildah in a store of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.conformance.facts import Image, config_facts, facts_of_directory, facts_of_tar
+from tests.fakes.product import BASE, clean_environment, needs
+
+_POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}'
+
+
+class Buildah:
+    """buildah as root, with a store, a run directory and a policy below one directory."""
+
+    def __init__(self, place):
+        self.place = Path(place)
+        self.program = needs("buildah")
+        self.place.mkdir()
+        (self.place / "policy.json").write_text(_POLICY)
+        (self.place / "tmp").mkdir()
+        self.environment = {**clean_environment(self.place), "TMPDIR": str(self.place / "tmp")}
+
+    def run(self, *words):
+        """Run one command of buildah to its end; returns what it printed."""
+        store = ["--root", self.place / "root", "--runroot", self.place / "run", "--storage-driver", "vfs"]
+        line = [str(word) for word in (self.program, *store, *words)]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, env=self.environment, timeout=60)
+        assert done.returncode == 0, f"buildah {words[0]}: {done.stdout}\n{done.stderr}"
+        return done.stdout.strip()
+
+    def version(self):
+        return self.run("--version").split()[2]
+
+    def load(self, archive):
+        """Take an image of a docker archive into the store, with its names."""
+        self.run("pull", "--policy", "never", "--signature-policy", self.place / "policy.json", f"docker-archive:{archive}")
+
+    def build(self, context, name, flags):
+        words = ("--isolation", "chroot", "--format", "docker", "--pull-never", "--no-cache", "--network", "none")
+        policy = ("--signature-policy", self.place / "policy.json")
+        self.run("bud", *words, *policy, "-t", name, *flags, context)
+
+    def image(self, name):
+        """Return the files and the configuration of an image of the store."""
+        config = json.loads(self.run("inspect", "--type", "image", name))["Docker"]["config"]
+        container = self.run("from", "--pull-never", "--signature-policy", self.place / "policy.json", name)
+        try:
+            return Image(facts_of_directory(self.run("mount", container)), config_facts(config))
+        finally:
+            self.run("rm", container)
+
+
+class Pair:
+    """Both builders, with the same base image."""
+
+    def __init__(self, product, place):
+        self.product = product
+        self.place = Path(place)
+        self.buildah = Buildah(self.place / "buildah")
+        base = self.place / "base.tar"
+        product.cli("save", "-o", base, BASE).check()
+        self.buildah.load(base)
+
+    def build(self, context, name, flags):
+        """Build with both and keep the image under the name in both."""
+        output = self.place / f"{name.replace(':', '-')}.tar"
+        flags = [str(flag) for flag in flags]
+        words = ("--no-cache", "--network", "none", "-t", name, "-o", f"type=tar,dest={output}")
+        self.product.cli("build", *words, *flags, context).check()
+        self.buildah.build(context, name, flags)
+        return output
+
+    def images(self, name, output):
+        """Return what buildah made of it, and what we made of it."""
+        ours = Image(facts_of_tar(output), config_facts(self.product.config_of(name)))
+        return self.buildah.image(name), ours
