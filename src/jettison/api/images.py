@@ -338,7 +338,7 @@ def chain_of(engine: Engine, record: ImageRecord) -> Chain:
                 slug="image-partial",
                 hint="load or build the image again",
             )
-        summary = engine.tools.indexes.get(layer.layer_id).summary
+        summary = engine.tools.indexes.index(layer.layer_id).summary
         chain.append(
             LayerResult(layer_id=summary.layer_id, content_digest=summary.content_digest, size_bytes=summary.size_bytes)
         )

@@ -110,7 +110,7 @@ class _Tee:
 
 
 def _settle(engine: Engine, layer_id: LayerId, below: list[LayerId]) -> LayerId:
-    index = engine.tools.indexes.get(layer_id)
+    index = engine.tools.indexes.index(layer_id)
     if not index.summary.implied_count:
         return layer_id
     with engine.store.layers.stage() as staged:

@@ -51,5 +51,5 @@ def make_layer(tools: Tools, request: LayerRequest) -> CompressedLayer:
 
 
 def _entries(tools: Tools, layer_id: LayerId) -> Iterator[tuple[FileEntry, ContentRef]]:
-    for entry, ref in tools.indexes.get(layer_id):
+    for entry, ref in tools.indexes.index(layer_id):
         yield entry, ref if not ref.kind or ref.layer else ref._replace(layer=layer_id)

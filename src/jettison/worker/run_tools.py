@@ -68,7 +68,7 @@ class RunTools(Tools):
     def _shows_a_file_twice(self, ids: list[LayerId]) -> bool:
         seen: set[LayerId] = set()
         for layer_id in ids:
-            holders = {layer_id, *self.indexes.get(layer_id).summary.foreign_layers}
+            holders = {layer_id, *self.indexes.index(layer_id).summary.foreign_layers}
             linked = {holder for holder in holders if self.store.layers.is_made_as_directory(holder)}
             if linked & seen:
                 return True

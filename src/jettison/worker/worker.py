@@ -151,7 +151,7 @@ class OpWorker:
         layers = []
         for layer in record.layers:
             assert layer.layer_id is not None, "a local image has all its layers"
-            summary = self._tools.indexes.get(layer.layer_id).summary
+            summary = self._tools.indexes.index(layer.layer_id).summary
             layers.append(_result(summary))
         return Result(layers=tuple(layers))
 
