@@ -39,7 +39,7 @@ class Buildah:
         self.run("pull", "--policy", "never", "--signature-policy", self.place / "policy.json", f"docker-archive:{archive}")
 
     def build(self, context, name, flags):
-        words = ("--isolation", "chroot", "--format", "docker", "--pull-never", "--no-cache", "--network", "none")
+        words = ("--isolation", "chroot", "--format", "docker", "--pull-never", "--no-cache", "--network", "host")
         policy = ("--signature-policy", self.place / "policy.json")
         self.run("bud", *words, *policy, "-t", name, *flags, context)
 

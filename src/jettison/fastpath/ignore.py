@@ -239,22 +239,23 @@ def _read(cleaned: str) -> tuple[tuple[Component, ...], ...]:
                 at += 2 + (tokens[at + 2 : at + 3] == ["/"])
                 is_last = at >= len(tokens)
                 if not name:
-                    components = [*components, DEEP]
+                    components.append(DEEP)
                     name = [STAR] if is_last else []
                 else:
                     through = [*components, compile_component([*name, STAR]), DEEP]
                     unfinished.append((through, [STAR] if is_last else [], at))
-                    name = [*name, STAR] if is_last else name
+                    if len(finished) + len(unfinished) >= _MAX_ALTERNATIVES:
+                        raise PatternSyntaxError("too many '**' inside one component")
+                    if is_last:
+                        name.append(STAR)
             elif tokens[at] == "/":
-                components = [*components, compile_component(name)]
+                components.append(compile_component(name))
                 name = []
                 at += 1
             else:
-                name = [*name, tokens[at]]
+                name.append(tokens[at])
                 at += 1
         finished.append((*components, compile_component(name)))
-        if len(finished) + len(unfinished) > _MAX_ALTERNATIVES:
-            raise PatternSyntaxError("too many '**' inside one component")
     return tuple(finished)
 
 
