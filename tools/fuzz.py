@@ -94,8 +94,12 @@ class Slate:
 
 def run_one(target: Target, data: bytes, place: Path) -> tuple[str, str | None]:
     """Return the outcome of one input, and the finding if it is one."""
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
+    for left in place.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
     signal.setitimer(signal.ITIMER_REAL, INPUT_SECONDS)
     try:
         outcome = "ok " + target.run(data, place)
@@ -131,7 +135,7 @@ def work(number: int, options: argparse.Namespace, slate: Slate, place: Path) ->
     corpora = []
     for target in options.targets:
         random = Random(f"{options.seed}/{number}/{target.name}")
-        corpora.append(Corpus(target, random, Mutator(random, target.words), list(target.seeds)))
+        corpora.append(Corpus(target, random, Mutator(random, target.words, target.shape), list(target.seeds)))
     deadline = time.monotonic() + options.seconds
     findings = 0
     known: set[str] = set()

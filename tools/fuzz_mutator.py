@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,14 +15,27 @@ SIZE_MAX = 1 << 18
 _BYTES = b"\x00\x01\x09\x0a\x0d\x20\x22\x24\x27\x2f\x5c\x7f\x80\xc0\xff"
 _NUMBERS = (0, 1, 2, 7, 8, 127, 128, 255, 256, 511, 512, 65535, 65536, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, 1 << 63)
 _BLOCK = 512
+_TAR_FIELDS = ((0, 100), (100, 8), (108, 8), (116, 8), (124, 12), (136, 12), (156, 1), (157, 100), (257, 8), (329, 8), (337, 8), (345, 155))
+_TAR_VALUES = (
+    *(b"", b"a", b"a/b", b"a/", b"bin", b"lib", b"bin/a", b"../x", b"/", b"./", b".wh.a", b"a/.wh..wh..opq", b".wh..wh.plnk/x", b"\xff"),
+    *(b"0000000\0", b"0000001\0", b"7777777\0", b"00000000000\0", b"00000001000\0", b"77777777777\0", b"\x80" + bytes(11), b"\xff" * 12),
+    *(b"\x80\0\0\0\0\0\0\1\0\0\0\0", b"        ", b"-1", b"8", *(bytes((letter,)) for letter in b"01234567gxLKSVD\0")),
+)
+_JSON_VALUES = (
+    *(None, True, False, 0, -1, 1, 2, 1 << 63, 10**30, 1.5, float("inf"), 1e300, "", "a", "a:b", "\ud800", "\0", "../a", "/a", "a" * 300),
+    *([], [[]], {}, {"": None}, [None], ["a", "a"], [1], {"a": {}}, {"os": "linux", "architecture": "arm64"}, "sha256:" + "0" * 64),
+    *("application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json", "@config@", "@manifest@", "@layer@"),
+    *("@layer-size@", "@config-size@", "@manifest-size@", "config.json", "layer.tar", "blobs/sha256/x", "index.json"),
+)
 
 
 class Mutator:
     """Makes inputs out of inputs; the same generator state gives the same input."""
 
-    def __init__(self, random: Random, words: Sequence[bytes]) -> None:
+    def __init__(self, random: Random, words: Sequence[bytes], shape: str = "") -> None:
         self._random = random
         self._words = words
+        self._by_shape = {"json": self._change_json, "tar": self._change_tar}.get(shape)
         self._steps: tuple[Callable[[bytearray, bytes], bytearray], ...] = (
             self._flip,
             self._set,
@@ -39,6 +53,8 @@ class Mutator:
 
     def mutate(self, data: bytes, other: bytes) -> bytes:
         """Return the data after a few steps; ``other`` is what splices take from."""
+        if self._by_shape is not None and self._random.random() < 0.6:
+            return self._by_shape(data)[:SIZE_MAX]
         result = bytearray(data)
         count = 1
         while count < 12 and self._random.random() < 0.6:
@@ -48,6 +64,55 @@ class Mutator:
         if self._random.random() < 0.05:
             result = result[: self._place(result)]
         return bytes(result[:SIZE_MAX])
+
+    def _change_json(self, data: bytes) -> bytes:
+        """Change values in one of the documents (0xFE stands between them); the syntax stays right."""
+        parts = data.split(b"\xfe")
+        for _ in range(self._random.randrange(1, 4)):
+            number = self._random.randrange(len(parts))
+            try:
+                document = json.loads(parts[number])
+            except (ValueError, RecursionError):
+                continue
+            text = json.dumps(self._changed(document)).replace("Infinity", "1e999")
+            parts[number] = text.encode()
+        return b"\xfe".join(parts)
+
+    def _changed(self, value: Any) -> Any:
+        if not value or not isinstance(value, dict | list) or self._random.random() < 0.15:
+            return self._random.choice(_JSON_VALUES)
+        if isinstance(value, list):
+            number = self._random.randrange(len(value))
+            changed = [self._changed(item) if at == number else item for at, item in enumerate(value)]
+            return changed * self._random.choice((1, 1, 1, 2, 600)) if len(changed) < 4 else changed
+        key = self._random.choice(sorted(value))
+        step = self._random.random()
+        if step < 0.1:
+            return {name: item for name, item in value.items() if name != key}
+        if step < 0.2:
+            return value | {self._random.choice(("a", "", "config", "layers", "manifests", "\ud800", *value)): value[key]}
+        return value | {key: self._changed(value[key])}
+
+    def _change_tar(self, data: bytes) -> bytes:
+        """Overwrite fields of headers, and move, double or drop blocks."""
+        blocks = [bytearray(data[at : at + _BLOCK]) for at in range(0, len(data), _BLOCK)]
+        for _ in range(self._random.randrange(1, 5)):
+            number = self._random.randrange(len(blocks)) if blocks else 0
+            step = self._random.random()
+            if not blocks or step < 0.1:
+                blocks.insert(number, bytearray(_BLOCK))
+            elif step < 0.2:
+                del blocks[number]
+            elif step < 0.35:
+                count = self._random.choice((1, 2, 3))
+                place = self._random.randrange(len(blocks) + 1)
+                blocks[place:place] = [bytearray(block) for block in blocks[number : number + count]]
+            else:
+                heads = [at for at, block in enumerate(blocks) if block[257:262] == b"ustar"]
+                head = blocks[self._random.choice(heads)] if heads else blocks[number]
+                start, length = self._random.choice(_TAR_FIELDS)
+                head[start : start + length] = self._random.choice(_TAR_VALUES)[:length].ljust(length, b"\0")
+        return b"".join(blocks)
 
     def _place(self, data: bytearray) -> int:
         return self._random.randrange(len(data) + 1)

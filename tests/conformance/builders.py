@@ -13,7 +13,10 @@ _POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}'
 
 
 class Buildah:
-    """buildah as root, with a store, a run directory and a policy below one directory."""
+    """buildah as root, with a store, a run directory and a policy below one directory.
+
+    The store is one of overlay mounts, as BuildKit's: it decides what becomes of hard links when a step writes to one name.
+    """
 
     def __init__(self, place):
         self.place = Path(place)
@@ -25,27 +28,45 @@ class Buildah:
 
     def run(self, *words):
         """Run one command of buildah to its end; returns what it printed."""
-        store = ["--root", self.place / "root", "--runroot", self.place / "run", "--storage-driver", "vfs"]
+        store = ["--root", self.place / "root", "--runroot", self.place / "run", "--storage-driver", "overlay"]
         line = [str(word) for word in (self.program, *store, *words)]
         done = subprocess.run(line, capture_output=True, text=True, check=False, env=self.environment, timeout=60)
         assert done.returncode == 0, f"buildah {words[0]}: {done.stdout}\n{done.stderr}"
         return done.stdout.strip()
+
+    def close(self):
+        """Take away the mount that the storage driver keeps over its own directory."""
+        subprocess.run(["umount", self.place / "root" / "overlay"], capture_output=True, check=False)
 
     def version(self):
         return self.run("--version").split()[2]
 
     def load(self, archive):
         """Take an image of a docker archive into the store, with its names."""
-        self.run("pull", "--policy", "never", "--signature-policy", self.place / "policy.json", f"docker-archive:{archive}")
+        self.run(
+            "pull", "--policy", "never", "--signature-policy", self.place / "policy.json", f"docker-archive:{archive}"
+        )
 
     def build(self, context, name, flags):
-        words = ("--isolation", "chroot", "--format", "docker", "--pull-never", "--no-cache", "--network", "host")
+        words = (
+            "--isolation",
+            "chroot",
+            "--format",
+            "docker",
+            "--pull-never",
+            "--no-cache",
+            "--layers",
+            "--network",
+            "host",
+        )
         policy = ("--signature-policy", self.place / "policy.json")
         self.run("bud", *words, *policy, "-t", name, *flags, context)
 
     def image(self, name):
         """Return the files and the configuration of an image of the store."""
         config = json.loads(self.run("inspect", "--type", "image", name))["Docker"]["config"]
+        if config.get("OnBuild"):  # "from" would run the triggers
+            return Image(None, config_facts(config))
         container = self.run("from", "--pull-never", "--signature-policy", self.place / "policy.json", name)
         try:
             return Image(facts_of_directory(self.run("mount", container)), config_facts(config))

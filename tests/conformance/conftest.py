@@ -17,4 +17,6 @@ def pair(tmp_path_factory, busybox_tar):
     place = tmp_path_factory.mktemp("conformance")
     product = Product(place / "jettison")
     product.import_busybox(busybox_tar)
-    return Pair(product, place)
+    found = Pair(product, place)
+    yield found
+    found.buildah.close()

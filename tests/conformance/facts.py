@@ -34,7 +34,7 @@ _STAT_KINDS = {
 
 @dataclass(frozen=True)
 class Image:
-    """``files``: path to field to text; ``config``: name of a field (with its key) to a JSON value."""
+    """``files``: path to field to text, None if they can not be had; ``config``: name of a field (with its key) to a JSON value."""
 
     files: dict
     config: dict
@@ -53,7 +53,8 @@ class Difference:
 def compare(theirs, ours):
     """Return every difference of two images, sorted."""
     found = []
-    for path in theirs.files.keys() | ours.files.keys():
+    paths = theirs.files.keys() | ours.files.keys() if theirs.files is not None else ()
+    for path in paths:
         left, right = theirs.files.get(path), ours.files.get(path)
         if left is None or right is None:
             kinds = (each["kind"] if each else ABSENT for each in (left, right))
@@ -154,7 +155,5 @@ def config_facts(config):
     ignored = {f"Labels.{name}" for name in _IGNORED_LABELS}
     keeps_empty = ("Env.", "Labels.")
     return {
-        name: value
-        for name, value in facts.items()
-        if name not in ignored and (value or name.startswith(keeps_empty))
+        name: value for name, value in facts.items() if name not in ignored and (value or name.startswith(keeps_empty))
     }
