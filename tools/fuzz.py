@@ -39,7 +39,7 @@ MEMORY_BYTES = 1 << 30
 """Above what the process needs to start: a zstd window or an xz dictionary may take 128 MiB, a small tar nothing like it."""
 CORPUS_MAX = 400
 OUTCOME_CHARS = 100
-_VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|\d+|\([^)]*\)")
+_VARYING = re.compile(r"'.*'|\".*\"|\d+|\([^)]*\)", re.DOTALL)
 
 
 class HangError(BaseException):
@@ -107,7 +107,7 @@ def run_one(target: Target, data: bytes, place: Path) -> tuple[str, str | None]:
         outcome = f"{error.slug} {_VARYING.sub('_', error.message)}"[:OUTCOME_CHARS]
     except HangError:
         return "hang", f"took more than {INPUT_SECONDS:.0f} seconds\n{traceback.format_exc()}"
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever comes out is judged
         if type(error) not in target.expected:
             return "finding", traceback.format_exc()
         outcome = f"{type(error).__name__} {_VARYING.sub('_', str(error))}"[:OUTCOME_CHARS]
@@ -140,7 +140,7 @@ def work(number: int, options: argparse.Namespace, slate: Slate, place: Path) ->
     findings = 0
     known: set[str] = set()
     while (began := time.monotonic()) < deadline:
-        corpus = min(corpora, key=lambda each: each.spent)  # every reader gets the same time
+        corpus = min(corpora, key=lambda each: each.spent / each.target.weight)
         data = corpus.next()
         slate.write(corpus.target.name, data)
         outcome, finding = run_one(corpus.target, data, place)
@@ -166,7 +166,8 @@ def report(name: str, data: bytes, finding: str) -> None:
     directory.mkdir(exist_ok=True)
     path = directory / f"{name}-{hash_of(data)}"
     path.write_bytes(data)
-    message = f"FINDING in {name}: {finding}input ({len(data)} bytes): {describe(data)}\nwritten to {path}; again with: --replay {path}\n"
+    shown = f"input ({len(data)} bytes): {describe(data)}"
+    message = f"FINDING in {name}: {finding}{shown}\nwritten to {path}; again with: --replay {path}\n"
     path.with_name(path.name + ".txt").write_text(message, encoding="utf-8", errors="backslashreplace")
     print(message, flush=True)
 
@@ -188,7 +189,7 @@ def watch(options: argparse.Namespace, scratch: Path) -> int:
             status = 2
             try:
                 status = work(number, options, slate, scratch / str(number))
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - the process must not run on as a second parent
                 traceback.print_exc()
             finally:
                 sys.stdout.flush()
@@ -209,7 +210,11 @@ def watch(options: argparse.Namespace, scratch: Path) -> int:
             code = os.waitstatus_to_exitcode(result)
             entry = slate.read()
             if code < 0 and entry is not None:
-                report(entry[0], entry[1], f"the worker was killed by signal {-code} (a crash, or no answer for {KILL_SECONDS:.0f} s)\n")
+                report(
+                    entry[0],
+                    entry[1],
+                    f"the worker was killed by signal {-code} (a crash, or no answer for {KILL_SECONDS:.0f} s)\n",
+                )
             status = max(status, min(abs(code), 1))
     finally:
         for pid in running:
@@ -237,7 +242,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (60)")
     parser.add_argument("--seed", type=int, help="draw the same inputs as the run that printed this seed")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes (2)")
-    parser.add_argument("--target", action="append", choices=[each.name for each in known], help="only this reader; may be given again")
+    parser.add_argument(
+        "--target", action="append", choices=[each.name for each in known], help="only this reader; may be given again"
+    )
     parser.add_argument("--keep-going", action="store_true", help="go on after a finding")
     parser.add_argument("--replay", type=Path, help="try the input of a finding again")
     options = parser.parse_args()
@@ -247,7 +254,10 @@ def main() -> int:
             return replay(options.replay, known, Path(scratch))
         if options.seed is None:
             options.seed = SystemRandom().randrange(1 << 32)
-        print(f"fuzzing {len(options.targets)} readers for {options.seconds:g} s, --seed {options.seed} --jobs {options.jobs}", flush=True)
+        print(
+            f"fuzzing {len(options.targets)} readers for {options.seconds:g} s, --seed {options.seed} --jobs {options.jobs}",
+            flush=True,
+        )
         status = watch(options, Path(scratch))
     print("no findings" if status == 0 else "there are findings: see above", flush=True)
     return status

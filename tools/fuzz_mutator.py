@@ -13,18 +13,112 @@ if TYPE_CHECKING:
 
 SIZE_MAX = 1 << 18
 _BYTES = b"\x00\x01\x09\x0a\x0d\x20\x22\x24\x27\x2f\x5c\x7f\x80\xc0\xff"
-_NUMBERS = (0, 1, 2, 7, 8, 127, 128, 255, 256, 511, 512, 65535, 65536, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, 1 << 63)
+_NUMBERS = (
+    0,
+    1,
+    2,
+    7,
+    8,
+    127,
+    128,
+    255,
+    256,
+    511,
+    512,
+    65535,
+    65536,
+    1 << 31,
+    (1 << 32) - 1,
+    1 << 32,
+    (1 << 63) - 1,
+    1 << 63,
+)
 _BLOCK = 512
-_TAR_FIELDS = ((0, 100), (100, 8), (108, 8), (116, 8), (124, 12), (136, 12), (156, 1), (157, 100), (257, 8), (329, 8), (337, 8), (345, 155))
+_TAR_FIELDS = (
+    (0, 100),
+    (100, 8),
+    (108, 8),
+    (116, 8),
+    (124, 12),
+    (136, 12),
+    (156, 1),
+    (157, 100),
+    (257, 8),
+    (329, 8),
+    (337, 8),
+    (345, 155),
+)
 _TAR_VALUES = (
-    *(b"", b"a", b"a/b", b"a/", b"bin", b"lib", b"bin/a", b"../x", b"/", b"./", b".wh.a", b"a/.wh..wh..opq", b".wh..wh.plnk/x", b"\xff"),
-    *(b"0000000\0", b"0000001\0", b"7777777\0", b"00000000000\0", b"00000001000\0", b"77777777777\0", b"\x80" + bytes(11), b"\xff" * 12),
+    *(
+        b"",
+        b"a",
+        b"a/b",
+        b"a/",
+        b"bin",
+        b"lib",
+        b"bin/a",
+        b"../x",
+        b"/",
+        b"./",
+        b".wh.a",
+        b"a/.wh..wh..opq",
+        b".wh..wh.plnk/x",
+        b"\xff",
+    ),
+    *(
+        b"0000000\0",
+        b"0000001\0",
+        b"7777777\0",
+        b"00000000000\0",
+        b"00000001000\0",
+        b"77777777777\0",
+        b"\x80" + bytes(11),
+        b"\xff" * 12,
+    ),
     *(b"\x80\0\0\0\0\0\0\1\0\0\0\0", b"        ", b"-1", b"8", *(bytes((letter,)) for letter in b"01234567gxLKSVD\0")),
 )
-_JSON_VALUES = (
-    *(None, True, False, 0, -1, 1, 2, 1 << 63, 10**30, 1.5, float("inf"), 1e300, "", "a", "a:b", "\ud800", "\0", "../a", "/a", "a" * 300),
-    *([], [[]], {}, {"": None}, [None], ["a", "a"], [1], {"a": {}}, {"os": "linux", "architecture": "arm64"}, "sha256:" + "0" * 64),
-    *("application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json", "@config@", "@manifest@", "@layer@"),
+_JSON_VALUES: tuple[Any, ...] = (
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1,
+        2,
+        1 << 63,
+        10**30,
+        1.5,
+        float("inf"),
+        1e300,
+        "",
+        "a",
+        "a:b",
+        "\ud800",
+        "\0",
+        "../a",
+        "/a",
+        "a" * 300,
+    ),
+    *(
+        [],
+        [[]],
+        {},
+        {"": None},
+        [None],
+        ["a", "a"],
+        [1],
+        {"a": {}},
+        {"os": "linux", "architecture": "arm64"},
+        "sha256:" + "0" * 64,
+    ),
+    *(
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "@config@",
+        "@manifest@",
+        "@layer@",
+    ),
     *("@layer-size@", "@config-size@", "@manifest-size@", "config.json", "layer.tar", "blobs/sha256/x", "index.json"),
 )
 
@@ -90,7 +184,9 @@ class Mutator:
         if step < 0.1:
             return {name: item for name, item in value.items() if name != key}
         if step < 0.2:
-            return value | {self._random.choice(("a", "", "config", "layers", "manifests", "\ud800", *value)): value[key]}
+            return value | {
+                self._random.choice(("a", "", "config", "layers", "manifests", "\ud800", *value)): value[key]
+            }
         return value | {key: self._changed(value[key])}
 
     def _change_tar(self, data: bytes) -> bytes:

@@ -11,6 +11,7 @@ import os
 import tarfile
 import zlib
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ class Target:
     """One reader. ``run`` gets an input and an empty directory; what it returns, or the error, tells inputs apart.
 
     ``expected`` are the exact classes of errors that its documentation names besides ``JettisonError``; ``shape`` (``json``,
-    ``tar``) says what mutations may keep intact.
+    ``tar``) says what mutations may keep intact; ``weight`` is the share of the time.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Target:
     run: Callable[[bytes, Path], str]
     expected: tuple[type[Exception], ...] = ()
     shape: str = ""
+    weight: float = 1.0
 
 
 def all_targets() -> tuple[Target, ...]:
@@ -85,13 +87,84 @@ def all_targets() -> tuple[Target, ...]:
 
 _DOCKERFILE_WORDS = (
     *(b"\n%b " % keyword.encode() for keyword in KEYWORDS),
-    *(b"FROM scratch", b"FROM a AS b\n", b" AS ", b"--from=", b"--mount=type=", b"cache,target=/c", b"bind,from=b", b"secret,id=x"),
-    *(b"--platform=", b"--chown=1:2", b"--chmod=0755", b"--network=none", b"--interval=1m", b"--link", b"--parents", b"--exclude="),
-    *(b"${", b"${a:-", b"${a:+", b"${a?", b"${a#*", b"${a%%?", b"${a//x/", b"}", b"$a", b"$$", b"\\\n", b"`\n", b"\r\n", b"\xef\xbb\xbf"),
-    *(b"<<EOF\n", b"\nEOF\n", b"<<-'E'", b'<<"X"', b"# escape=`\n", b"# syntax=docker/dockerfile:1\n", b"# check=skip=all\n"),
-    *(b'["a", "b"]', b'["\\ud800"]', b"[[[[", b'"', b"'", b"=", b"a=b", b"NONE", b"CMD", b"80/tcp", b"1-65535", b"SIGTERM", b"\xe2\x80\xa8"),
-    *(b"https://example.com/a.tar", b"git@example.com:a.git", b"ONBUILD RUN ", b"HEALTHCHECK CMD ", b"\t", b"\x0b", b"\xc2\xa0", b"#"),
-    *(b"ARG SOURCE_DATE_EPOCH=", b"FROM --platform=$TARGETPLATFORM ", b"COPY --from=0 / /", b"WORKDIR ../..", b"USER $x", b"0"),
+    *(
+        b"FROM scratch",
+        b"FROM a AS b\n",
+        b" AS ",
+        b"--from=",
+        b"--mount=type=",
+        b"cache,target=/c",
+        b"bind,from=b",
+        b"secret,id=x",
+    ),
+    *(
+        b"--platform=",
+        b"--chown=1:2",
+        b"--chmod=0755",
+        b"--network=none",
+        b"--interval=1m",
+        b"--link",
+        b"--parents",
+        b"--exclude=",
+    ),
+    *(
+        b"${",
+        b"${a:-",
+        b"${a:+",
+        b"${a?",
+        b"${a#*",
+        b"${a%%?",
+        b"${a//x/",
+        b"}",
+        b"$a",
+        b"$$",
+        b"\\\n",
+        b"`\n",
+        b"\r\n",
+        b"\xef\xbb\xbf",
+    ),
+    *(
+        b"<<EOF\n",
+        b"\nEOF\n",
+        b"<<-'E'",
+        b'<<"X"',
+        b"# escape=`\n",
+        b"# syntax=docker/dockerfile:1\n",
+        b"# check=skip=all\n",
+    ),
+    *(
+        b'["a", "b"]',
+        b'["\\ud800"]',
+        b"[[[[",
+        b'"',
+        b"'",
+        b"=",
+        b"a=b",
+        b"NONE",
+        b"CMD",
+        b"80/tcp",
+        b"1-65535",
+        b"SIGTERM",
+        b"\xe2\x80\xa8",
+    ),
+    *(
+        b"https://example.com/a.tar",
+        b"git@example.com:a.git",
+        b"ONBUILD RUN ",
+        b"HEALTHCHECK CMD ",
+        b"\t",
+        b"\x0b",
+        b"\xc2\xa0",
+        b"#",
+    ),
+    *(
+        b"ARG SOURCE_DATE_EPOCH=",
+        b"FROM --platform=$TARGETPLATFORM ",
+        b"COPY --from=0 / /",
+        b"WORKDIR ../..",
+        b"USER $x",
+        b"0",
+    ),
 )
 
 
@@ -101,9 +174,21 @@ def _dockerfile_seeds() -> tuple[bytes, ...]:
 
 
 def _dockerfile_targets() -> tuple[Target, ...]:
-    words = (b"$a", b"${a}", b"${b:-${a}}", b"'x'", b'"$a $b"', b"${a//*/$0}", b"\\$a", b"${a##?*}", b"a b", b"${c?why}", b"${a/\\//_}")
+    words = (
+        b"$a",
+        b"${a}",
+        b"${b:-${a}}",
+        b"'x'",
+        b'"$a $b"',
+        b"${a//*/$0}",
+        b"\\$a",
+        b"${a##?*}",
+        b"a b",
+        b"${c?why}",
+        b"${a/\\//_}",
+    )
     return (
-        Target(name="dockerfile", seeds=_dockerfile_seeds(), words=_DOCKERFILE_WORDS, run=run_dockerfile),
+        Target(name="dockerfile", seeds=_dockerfile_seeds(), words=_DOCKERFILE_WORDS, run=run_dockerfile, weight=5),
         Target(name="trigger", seeds=(b"RUN a", b"COPY a b", b"ENV a=b"), words=_DOCKERFILE_WORDS, run=run_trigger),
         Target(name="expand", seeds=words, words=(*words, *_DOCKERFILE_WORDS), run=run_expand),
     )
@@ -145,7 +230,8 @@ def run_expand(data: bytes, _place: Path) -> str:
     text = data.decode("utf-8", "surrogateescape")
     variables = {"a": "one two/three", "b": "", "x": "x" * 500 + "\ny"}
     span = Span(source=SourceFile(name="Dockerfile", text=text), start=0, end=len(text))
-    results = [_expanded(lambda escape=escape: expand(Word(text=text, span=span), variables, escape=escape)) for escape in "\\`"]
+    word = Word(text=text, span=span)
+    results = [_expanded(partial(expand, word, variables, escape=escape)) for escape in "\\`"]
     return " ".join((*results, _expanded(lambda: expand_heredoc(text, variables, span=span))))
 
 
@@ -153,40 +239,118 @@ def _expanded(run: Callable[[], object]) -> str:
     try:
         run()
     except DockerfileError as error:
-        assert error.span is not None, "an error of an expansion without a place"
-        assert 0 <= error.span.start <= error.span.end <= len(error.span.source.text) + 1, "an error that points outside"
+        span = error.span
+        if span is None or not 0 <= span.start <= span.end <= len(span.source.text) + 1:
+            raise AssertionError("an error of an expansion that points nowhere") from error
         return error.slug
     return "ok"
 
 
 # Short texts
 
-_PATHS = (b"a", b"src/a.c", b"src/deep/er/b.o", b"node_modules/x/y", b".git/config", b"\xff\xfe/\n", b"a" * 255, b"b/" * 50 + b"c")
+_PATHS = (
+    b"a",
+    b"src/a.c",
+    b"src/deep/er/b.o",
+    b"node_modules/x/y",
+    b".git/config",
+    b"\xff\xfe/\n",
+    b"a" * 255,
+    b"b/" * 50 + b"c",
+)
 
 
 def _text_targets() -> tuple[Target, ...]:
-    ignore = (b"**/*.log\n!keep.log\nnode_modules\n", b"a/**/b\n*\n!src/**\n", b"# c\n[a-z]?\\*\n/x/../y/\n", b"a**b**c\n")
-    ignore_words = (b"**", b"*", b"?", b"[a-", b"[^", b"]", b"!", b"/", b"..", b"\\", b"\n", b"\r\n", b"#", b"**/", b"a**b", b" ", b"\xef\xbb\xbf")
-    names = (b"node:22-slim", b"gcr.io/a/b@sha256:" + b"0" * 64, b"localhost:5000/x", b"[::1]:5000/a_b__c-d:T", b"index.docker.io/a")
+    ignore = (
+        b"**/*.log\n!keep.log\nnode_modules\n",
+        b"a/**/b\n*\n!src/**\n",
+        b"# c\n[a-z]?\\*\n/x/../y/\n",
+        b"a**b**c\n",
+    )
+    ignore_words = (
+        b"**",
+        b"*",
+        b"?",
+        b"[a-",
+        b"[^",
+        b"]",
+        b"!",
+        b"/",
+        b"..",
+        b"\\",
+        b"\n",
+        b"\r\n",
+        b"#",
+        b"**/",
+        b"a**b",
+        b" ",
+        b"\xef\xbb\xbf",
+    )
+    names = (
+        b"node:22-slim",
+        b"gcr.io/a/b@sha256:" + b"0" * 64,
+        b"localhost:5000/x",
+        b"[::1]:5000/a_b__c-d:T",
+        b"index.docker.io/a",
+    )
     platforms = (b"linux/arm64/v8", b"amd64", b"windows", b"linux/arm/v7", b"LINUX/x86_64")
     challenges = (
         b'Bearer realm="https://auth.example.com/token",service="r",scope="repository:a:pull"',
         b'Basic realm="a \\"b\\"", Bearer realm=http://localhost/t',
         b"Negotiate abc==, Digest qop=auth",
     )
-    challenge_words = (b"Bearer ", b"Basic ", b"realm=", b'"', b"\\", b",", b" ", b"=", b"==", b"\t", b'a="', b"https://", b"http://127.0.0.1:1/")
+    challenge_words = (
+        b"Bearer ",
+        b"Basic ",
+        b"realm=",
+        b'"',
+        b"\\",
+        b",",
+        b" ",
+        b"=",
+        b"==",
+        b"\t",
+        b'a="',
+        b"https://",
+        b"http://127.0.0.1:1/",
+    )
     return (
         Target(name="ignore", seeds=ignore, words=ignore_words, run=run_ignore, expected=(IgnoreSyntaxError,)),
-        Target(name="glob", seeds=(b"*.c", b"[a-z]*[^x]?"), words=ignore_words, run=run_glob, expected=(PatternSyntaxError,)),
+        Target(
+            name="glob",
+            seeds=(b"*.c", b"[a-z]*[^x]?"),
+            words=ignore_words,
+            run=run_glob,
+            expected=(PatternSyntaxError,),
+        ),
         Target(
             name="reference",
             seeds=names,
-            words=(b"/", b":", b"@", b"sha256:", b".", b"__", b"--", b"library/", b"[", b"]", b"docker.io/", b"A", b"\n", b"\xd9\xa3"),
+            words=(
+                b"/",
+                b":",
+                b"@",
+                b"sha256:",
+                b".",
+                b"__",
+                b"--",
+                b"library/",
+                b"[",
+                b"]",
+                b"docker.io/",
+                b"A",
+                b"\n",
+                b"\xd9\xa3",
+            ),
             run=run_reference,
             expected=(ValueError,),
         ),
         Target(
-            name="platform", seeds=platforms, words=(b"/", b"linux", b"v8", b",", b" "), run=run_platform, expected=(ValueError,)
+            name="platform",
+            seeds=platforms,
+            words=(b"/", b"linux", b"v8", b",", b" "),
+            run=run_platform,
+            expected=(ValueError,),
         ),
         Target(name="challenge", seeds=challenges, words=challenge_words, run=run_challenge),
     )
@@ -254,22 +418,72 @@ _INDEX = (
 )
 _DOCKER = b'[{"Config":"config.json","RepoTags":["app:v1"],"Layers":["layer.tar"]}]'
 _JSON_WORDS = (
-    *(b"null", b"true", b"1e999", b"-1", b"1.5", b"NaN", b"[]", b"{}", b'""', b'"\\ud800"', b'"\\u0000"', b"9" * 30, b"1" + b"0" * 400),
-    *(b"[", b"{", b'{"a":', b"]", b"}", b",", b":", b'"', b"\\", b"\xff", b"[" * 100, b'{"a":' * 100, b"\xef\xbb\xbf", b'"variant":"v8",'),
-    *(b'"mediaType":[],', b'"platform":null,', b'"manifests":[],', b'"layers":[],', b'"annotations":{},', b'"size":0,', b'"digest":'),
-    *(b"application/vnd.oci.image.index.v1+json", b"application/vnd.docker.distribution.manifest.list.v2+json", b"../", b"/", b"a:b"),
+    *(
+        b"null",
+        b"true",
+        b"1e999",
+        b"-1",
+        b"1.5",
+        b"NaN",
+        b"[]",
+        b"{}",
+        b'""',
+        b'"\\ud800"',
+        b'"\\u0000"',
+        b"9" * 30,
+        b"1" + b"0" * 400,
+    ),
+    *(
+        b"[",
+        b"{",
+        b'{"a":',
+        b"]",
+        b"}",
+        b",",
+        b":",
+        b'"',
+        b"\\",
+        b"\xff",
+        b"[" * 100,
+        b'{"a":' * 100,
+        b"\xef\xbb\xbf",
+        b'"variant":"v8",',
+    ),
+    *(
+        b'"mediaType":[],',
+        b'"platform":null,',
+        b'"manifests":[],',
+        b'"layers":[],',
+        b'"annotations":{},',
+        b'"size":0,',
+        b'"digest":',
+    ),
+    *(
+        b"application/vnd.oci.image.index.v1+json",
+        b"application/vnd.docker.distribution.manifest.list.v2+json",
+        b"../",
+        b"/",
+        b"a:b",
+    ),
     *(b"@config@", b"@manifest@", b"@layer@", b"@layer-size@", _DIGEST),
 )
 
 
 def _json_targets() -> tuple[Target, ...]:
     docs = [
-        _filled(document, {b"config": b"c", b"layer": b"l", b"manifest": b"m"}) for document in (_CONFIG, _MANIFEST, _INDEX)
+        _filled(document, {b"config": b"c", b"layer": b"l", b"manifest": b"m"})
+        for document in (_CONFIG, _MANIFEST, _INDEX)
     ]
     return (
         Target(name="config", seeds=(docs[0],), words=_JSON_WORDS, run=run_config, shape="json"),
         Target(name="manifest", seeds=tuple(docs[1:]), words=_JSON_WORDS, run=run_manifest, shape="json"),
-        Target(name="token", seeds=(b'{"token":"abc"}', b'{"access_token":"x"}'), words=_JSON_WORDS, run=run_token, shape="json"),
+        Target(
+            name="token",
+            seeds=(b'{"token":"abc"}', b'{"access_token":"x"}'),
+            words=_JSON_WORDS,
+            run=run_token,
+            shape="json",
+        ),
     )
 
 
@@ -296,9 +510,41 @@ def run_token(data: bytes, _place: Path) -> str:
 # Tars, layers and archives
 
 _TAR_WORDS = (
-    *(b"ustar\x0000", b"ustar  \0", bytes(512), bytes(1024), b"../", b"/", b".wh.", b".wh..wh..opq", b".wh..wh.plnk", b"././@LongLink"),
-    *(b"\x80\0\0\0\0\0\0\0\xff\xff\xff\xff", b"77777777777\0", b"20 path=../x\n", b"13 size=100\n", b"17 mtime=-1.5\n", b"9 uid=-1\n"),
-    *(b"30 SCHILY.xattr.user.a=\0\xff1234\n", b"22 GNU.sparse.major=1\n", b"0", b"1", b"2", b"5", b"x", b"g", b"L", b"K", b"S", b"3", b"6"),
+    *(
+        b"ustar\x0000",
+        b"ustar  \0",
+        bytes(512),
+        bytes(1024),
+        b"../",
+        b"/",
+        b".wh.",
+        b".wh..wh..opq",
+        b".wh..wh.plnk",
+        b"././@LongLink",
+    ),
+    *(
+        b"\x80\0\0\0\0\0\0\0\xff\xff\xff\xff",
+        b"77777777777\0",
+        b"20 path=../x\n",
+        b"13 size=100\n",
+        b"17 mtime=-1.5\n",
+        b"9 uid=-1\n",
+    ),
+    *(
+        b"30 SCHILY.xattr.user.a=\0\xff1234\n",
+        b"22 GNU.sparse.major=1\n",
+        b"0",
+        b"1",
+        b"2",
+        b"5",
+        b"x",
+        b"g",
+        b"L",
+        b"K",
+        b"S",
+        b"3",
+        b"6",
+    ),
 )
 
 
@@ -353,10 +599,21 @@ def _tar_targets() -> tuple[Target, ...]:
         *(tarfile_compress(seeds[0]) for tarfile_compress in _other_codecs()),
     )
     return (
-        Target(name="tar", seeds=seeds, words=_TAR_WORDS, run=run_tar, shape="tar"),
-        Target(name="compressed-tar", seeds=packed, words=(packed[0][:10], packed[3][:8], *_TAR_WORDS[2:4]), run=run_compressed_tar),
-        Target(name="archive", seeds=_archive_seeds(), words=_JSON_WORDS, run=run_archive, shape="json"),
-        Target(name="archive-tar", seeds=_archive_tars(), words=(*_TAR_WORDS, *_JSON_WORDS), run=run_archive_tar, shape="tar"),
+        Target(name="tar", seeds=seeds, words=_TAR_WORDS, run=run_tar, shape="tar", weight=4),
+        Target(
+            name="compressed-tar",
+            seeds=packed,
+            words=(packed[0][:10], packed[3][:8], *_TAR_WORDS[2:4]),
+            run=run_compressed_tar,
+        ),
+        Target(name="archive", seeds=_archive_seeds(), words=_JSON_WORDS, run=run_archive, shape="json", weight=3),
+        Target(
+            name="archive-tar",
+            seeds=_archive_tars(),
+            words=(*_TAR_WORDS, *_JSON_WORDS),
+            run=run_archive_tar,
+            shape="tar",
+        ),
     )
 
 
@@ -399,7 +656,9 @@ def run_compressed_tar(data: bytes, place: Path) -> str:
 
 def _archive_seeds() -> tuple[bytes, ...]:
     layer = _tar((("hello", tarfile.REGTYPE, b"hi"),))
-    return tuple(b"\xfe".join((shape, _CONFIG, _MANIFEST, _INDEX, _DOCKER, layer)) for shape in (b"layout", b"docker", b"both"))
+    return tuple(
+        b"\xfe".join((shape, _CONFIG, _MANIFEST, _INDEX, _DOCKER, layer)) for shape in (b"layout", b"docker", b"both")
+    )
 
 
 def _archive_parts(data: bytes) -> dict[str, bytes]:
@@ -424,11 +683,11 @@ def _filled(document: bytes, known: dict[bytes, bytes]) -> bytes:
 
 
 def _archive_tars() -> tuple[bytes, ...]:
-    tars = []
-    for seed in _archive_seeds():
-        files = tuple((name, tarfile.REGTYPE, blob) for name, blob in _archive_parts(seed).items())
-        tars.append(_tar(files))
-    linked = (*files, ("link", tarfile.SYMTYPE, b"blobs/../layer.tar"), ("hard", tarfile.LNKTYPE, b"layer.tar"))
+    shapes = [
+        tuple((name, tarfile.REGTYPE, blob) for name, blob in _archive_parts(seed).items()) for seed in _archive_seeds()
+    ]
+    tars = [_tar(files) for files in shapes]
+    linked = (*shapes[-1], ("link", tarfile.SYMTYPE, b"blobs/../layer.tar"), ("hard", tarfile.LNKTYPE, b"layer.tar"))
     return (*tars, _tar(linked), gzip.compress(tars[0], mtime=0))
 
 
@@ -468,7 +727,10 @@ def _loaded(source: Path, place: Path) -> str:
 _ENTRIES = (
     (FileEntry(b"", EntryKind.DIRECTORY, 0o755), NO_CONTENT),
     (FileEntry(b"a", EntryKind.DIRECTORY, 0o755, is_opaque=True), NO_CONTENT),
-    (FileEntry(b"a/b", EntryKind.FILE, size=3, digest=bytes(32), xattrs=((b"user.x", b"y"),)), ContentRef(ContentKind.PACK, "", 7)),
+    (
+        FileEntry(b"a/b", EntryKind.FILE, size=3, digest=bytes(32), xattrs=((b"user.x", b"y"),)),
+        ContentRef(ContentKind.PACK, "", 7),
+    ),
     (FileEntry(b"a/c", EntryKind.HARD_LINK, link_target=b"a/b"), NO_CONTENT),
     (
         FileEntry(b"a/d", EntryKind.FILE, size=5, digest=bytes(32), is_fresh=True),
@@ -496,8 +758,23 @@ def _file_targets() -> tuple[Target, ...]:
 
     with tempfile.TemporaryDirectory() as place:
         index = index_seed(Path(place))
-    numbers = (bytes(8), b"\xff" * 8, b"\xff\xff", b"\x01\0", b"\0\0\0\0\0\0\0\x80", b"JETINDEX", (160).to_bytes(8, "little"))
-    record = {"version": ("x", 1), "generation": "1", "env": [], "files": [], "contexts": [], "result": {"image_id": "sha256:1"}}
+    numbers = (
+        bytes(8),
+        b"\xff" * 8,
+        b"\xff\xff",
+        b"\x01\0",
+        b"\0\0\0\0\0\0\0\x80",
+        b"JETINDEX",
+        (160).to_bytes(8, "little"),
+    )
+    record = {
+        "version": ("x", 1),
+        "generation": "1",
+        "env": [],
+        "files": [],
+        "contexts": [],
+        "result": {"image_id": "sha256:1"},
+    }
     payloads = (marshal.dumps(record), marshal.dumps({b"a": ((1, 2, 3, 4, 5, 6), bytes(32))}))
     headers = (memo._HEADER, _stat_header())  # noqa: SLF001 - the seeds must be real files
     seeds = tuple(head + hashlib.sha256(body).digest() + body for head, body in zip(headers, payloads, strict=True))

@@ -85,13 +85,13 @@ class Pair:
         product.cli("save", "-o", base, BASE).check()
         self.buildah.load(base)
 
-    def build(self, context, name, flags):
-        """Build with both and keep the image under the name in both."""
+    def build(self, context, name, flags, for_buildah=()):
+        """Build with both and keep the image under the name in both; returns our tar of its files."""
         output = self.place / f"{name.replace(':', '-')}.tar"
         flags = [str(flag) for flag in flags]
         words = ("--no-cache", "--network", "none", "-t", name, "-o", f"type=tar,dest={output}")
         self.product.cli("build", *words, *flags, context).check()
-        self.buildah.build(context, name, flags)
+        self.buildah.build(context, name, [*flags, *for_buildah])
         return output
 
     def images(self, name, output):

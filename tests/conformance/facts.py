@@ -129,7 +129,7 @@ def _facts(kind, mode, owner, mtime):
 
 def _content(data):
     """Return short text as it is, anything else as its size and digest."""
-    if len(data) <= 400 and data.isascii() and b"\0" not in data:  # noqa: PLR2004
+    if len(data) <= 400 and data.isascii() and b"\0" not in data:
         return data.decode()
     return f"{len(data)} bytes, sha256:{hashlib.sha256(data).hexdigest()}"
 

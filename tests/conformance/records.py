@@ -1,7 +1,7 @@
 """Cases as they lie on disk: how to build one, and how buildah is known to differ from BuildKit, which is the truth.
 
 ``cases/NAME/case.toml``: ``about``; ``prepare`` (shell lines run in the copied context for what git can not keep: modes,
-hard links, empty directories); ``build_args``; ``bases`` (Dockerfiles of the context built first, each under the name
+hard links, empty directories); ``build_args``; ``buildah`` (flags for it alone); ``bases`` (Dockerfiles of the context built first, each under the name
 ``conformance-NAME-SUFFIX:1`` for ``Dockerfile.SUFFIX``); ``targets`` (stages compared one by one; the last by default).
 
 ``cases/NAME/differs.toml`` and ``cases/differs.toml`` (which holds for all cases): ``[[differs]]`` with ``where`` (a path, may
@@ -50,6 +50,7 @@ class Case:
     about: str
     prepare: str
     build_args: dict
+    buildah: tuple
     bases: tuple
     targets: tuple
     known: tuple
@@ -72,6 +73,7 @@ def read_case(name):
         about=document.pop("about"),
         prepare=document.pop("prepare", ""),
         build_args=document.pop("build_args", {}),
+        buildah=tuple(document.pop("buildah", ())),
         bases=tuple(document.pop("bases", ())),
         targets=tuple(document.pop("targets", ("",))),
         known=read_known(place / "differs.toml"),

@@ -51,7 +51,7 @@ def test_same_image_as_buildah(pair, tmp_path, name):
     for target in case.targets:
         flags = [*arguments, *([f"--target={target}"] if target else [])]
         reference = f"{image}:{target or 'last'}"
-        theirs, ours = pair.images(reference, pair.build(context, reference, flags))
+        theirs, ours = pair.images(reference, pair.build(context, reference, flags, case.buildah))
         assert ours.files
         for found in compare(theirs, ours):
             known = next((each for each in (*case.known, *everywhere) if each.explains(found, target)), None)

@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jettison.api.phases import phase
 from jettison.digest import DiffId, digest_of, is_digest
+from jettison.events import ignore_event
 from jettison.oci.assemble import assemble_config
 from jettison.oci.config import HistoryEntry, render_config
 from jettison.oci.timestamp import format_time
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from jettison.api.wiring import Engine
     from jettison.digest import Digest, LayerId
+    from jettison.events import Emit
     from jettison.layer.compress import CompressedLayer
     from jettison.plan.plan import Plan
     from jettison.solver.solve import Solution
@@ -52,10 +55,13 @@ class TarIdentity:
     size_bytes: int
 
 
-def assemble_image(engine: Engine, plan: Plan, solution: Solution, *, clock: Callable[[], float]) -> AssembledImage:
+def assemble_image(
+    engine: Engine, plan: Plan, solution: Solution, *, clock: Callable[[], float], emit: Emit = ignore_event
+) -> AssembledImage:
     """Return the image of a solved plan; ``clock`` gives seconds since the epoch, for its creation time."""
     epoch = plan.source_date_epoch
-    layers = image_layers(engine, plan, solution, epoch)
+    with phase(emit, "hash", "hashing layers"):
+        layers = image_layers(engine, plan, solution, epoch)
     history, created = _history(engine, plan, solution, clock)
     config = assemble_config(
         plan.config, diff_ids=[layer.diff_id for layer in layers], history=history, created=created, epoch=epoch

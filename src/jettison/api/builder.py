@@ -20,6 +20,7 @@ from jettison.api.assemble import assemble_image
 from jettison.api.bases import resolve_needs
 from jettison.api.directives import check_syntax, counted_warnings
 from jettison.api.output import write_outputs
+from jettison.api.phases import phase
 from jettison.api.request import BuildRequest, BuildResult, Settings, StepResult
 from jettison.api.source import find_dockerfile, find_epoch, read_dockerfile
 from jettison.api.wiring import Engine, host_platform, resolv_conf
@@ -156,7 +157,7 @@ class _Build:
             context = self._open_context(stack, path)
             worker = OpWorker(engine.tools, {"": context}, engine.client, self._run_settings(build_args), time.time_ns)
             solution = self._solve(plan, worker)
-            image = assemble_image(engine, plan, solution, clock=time.time)
+            image = assemble_image(engine, plan, solution, clock=time.time, emit=self._emit)
             digests = write_outputs(engine, request, tags, image, self._emit)
         steps = tuple(
             StepResult(
@@ -271,7 +272,8 @@ class _Build:
         finally:
             guard.is_cancelled.set()
             executor.close()
-            engine.store.sync()
+            with phase(self._emit, "sync", "waiting for the disk"):
+                engine.store.sync()
 
     def _warn(self, graph: Graph, plan: Plan, build_args: Mapping[str, str]) -> None:
         warnings: tuple[ParseWarning, ...] = (

@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jettison import events
 from jettison.api.archives import write_archive
+from jettison.api.phases import phase
 from jettison.api.request import OutputSpec
 from jettison.errors import StoreError, UsageError
 from jettison.reference import parse_reference
@@ -64,7 +63,8 @@ def write_outputs(
     for output in outputs:
         if output.kind == "image":
             continue
-        with _phase(emit, output):
+        place = output.dest if output.dest != "-" else "standard output"
+        with phase(emit, "export", f"exporting {output.kind} to {place}"):
             digest = _write(engine, output, tags, image)
             written = Written(manifest=digest or written.manifest)
     return written
@@ -165,16 +165,6 @@ def _open_aside(path: Path) -> Iterator[int]:
         aside.rename(path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-@contextmanager
-def _phase(emit: Emit, output: OutputSpec) -> Iterator[None]:
-    started = time.monotonic()
-    text = f"exporting {output.kind} to {output.dest if output.dest != '-' else 'standard output'}"
-    emit(events.PhaseStarted(at=started, phase="export", text=text))
-    yield
-    now = time.monotonic()
-    emit(events.PhaseFinished(at=now, phase="export", text=text, seconds=now - started))
 
 
 def _name(text: str) -> Reference:

@@ -141,7 +141,7 @@ class DirectoryFiles:
                 os.close(place)
                 place = below
             fd = os.open(last, _OPEN, dir_fd=place)
-        except FileNotFoundError:
+        except (FileNotFoundError, UnicodeEncodeError):
             return None
         except OSError as error:
             raise _bad(f"'{name}' can't be opened ({(error.strerror or '').lower()})") from error

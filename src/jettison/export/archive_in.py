@@ -169,7 +169,7 @@ class _Loading:
             digest, data = self._blob(entry, where)
             document = self._object(data, digest)
             own_names = names + _names_in(entry)
-            if _is_index(document, entry):
+            if _is_index(document, entry, digest):
                 if depth >= _INDEX_DEPTH_MAX:
                     raise _bad("its indexes are nested too deep", "make it again with an OCI tool")
                 yield from self._index_images(document, digest, own_names, depth + 1)
@@ -189,7 +189,7 @@ class _Loading:
         self, document: dict[str, Any], data: bytes, where: str, names: tuple[Reference, ...]
     ) -> ArchiveImage | None:
         descriptor = _checked(document.get("config"), dict, where)
-        if descriptor.get("mediaType") not in _CONFIG_TYPES:
+        if _media_type(descriptor, where) not in _CONFIG_TYPES:
             return None
         image_id, config = self._blob(descriptor, where)
         diff_ids, platform = self._config(config, image_id)
@@ -340,8 +340,14 @@ def _depth(document: Any) -> int:
     return depth
 
 
-def _is_index(document: dict[str, Any], entry: dict[str, Any]) -> bool:
-    kind = document.get("mediaType", entry.get("mediaType"))
+def _media_type(document: dict[str, Any], where: str) -> str:
+    """Return the media type that the object states, empty if it states none."""
+    text: str = _checked(document.get("mediaType") or "", str, where)
+    return text
+
+
+def _is_index(document: dict[str, Any], entry: dict[str, Any], where: str) -> bool:
+    kind = _media_type(document if "mediaType" in document else entry, where)
     return kind in _INDEX_TYPES or ("manifests" in document and "layers" not in document)
 
 

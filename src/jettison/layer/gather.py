@@ -139,10 +139,11 @@ class Gathering:
         """Return the directory that the name leads to now, through symlinks of this tar, inside the root."""
         waiting = named.split(b"/")[::-1]
         done: list[bytes] = []
-        links = 0
+        links = length = 0
         while waiting:
             part = waiting.pop()
             if part == b"..":
+                length -= sum(len(each) + 1 for each in done[-1:])
                 del done[-1:]
                 continue
             if part in {b"", b"."}:
@@ -150,6 +151,9 @@ class Gathering:
             if part.startswith(PREFIX):
                 raise refuse_name(named, "goes through a deletion")
             done.append(part)
+            length += len(part) + 1
+            if length > self._limits.path_bytes:  # also what '..' would shorten later: the way there has its price
+                raise refuse_name(named, "is too long")
             packed = self._present(b"/".join(done))
             kind = _DIRECTORY if packed is None else packed[_KIND_AT]
             if kind == _SYMLINK:
@@ -158,6 +162,7 @@ class Gathering:
                     raise _bad_link(named, "runs through more than 40 symlinks")
                 target = self._link_text(packed or b"")
                 del done[0 if target.startswith(b"/") else -1 :]
+                length = sum(len(each) + 1 for each in done)
                 waiting += target.split(b"/")[::-1]
             elif kind != _DIRECTORY:
                 raise refuse_name(named, "needs a directory where the tar has a file")

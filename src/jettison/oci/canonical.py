@@ -2,12 +2,14 @@
 
 Owns the spelling of JSON that is hashed: no blanks, keys in the order given, text as Go's encoder writes it (``<``, ``>`` and
 ``&`` escaped), because docker's and BuildKit's configs are spelt so. Refuses what two parsers may read differently:
-duplicate keys, NaN, encodings other than UTF-8. Pure.
+duplicate keys, NaN and infinite numbers, encodings other than UTF-8, halves of surrogate pairs. Pure.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,6 +24,10 @@ _ESCAPES = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
     | {chr(code): "\ufffd" for code in range(0xD800, 0xE000)}
 )
+
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_INFINITE = float("inf")
 
 
 class _RefusedError(ValueError):
@@ -41,13 +47,16 @@ def parse_json(data: bytes, *, what: str, slug: str, limits: Limits = DEFAULT_LI
     """Return the object that the document holds. ``what`` names it in errors ("image config").
 
     Raises:
-        StoreError: with the given slug: no JSON object, not UTF-8, larger or deeper than the limits, a key twice, NaN.
+        StoreError: with the given slug: no JSON object, not UTF-8, larger or deeper than the limits, a key twice, NaN, an
+            infinite number, half of a surrogate pair.
 
     """
     if len(data) > limits.config_bytes:
         raise fault(what, slug, f"it has {len(data)} bytes, the limit is {limits.config_bytes}")
     try:
-        value: JsonValue = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_constant)
+        value: JsonValue = json.loads(
+            data.decode(), object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
+        )
     except RecursionError as error:
         raise fault(what, slug, "it is nested too deeply") from error
     except UnicodeDecodeError as error:
@@ -60,6 +69,8 @@ def parse_json(data: bytes, *, what: str, slug: str, limits: Limits = DEFAULT_LI
         raise fault(what, slug, "it is no JSON object")
     if _depth(value) > limits.json_depth:
         raise fault(what, slug, "it is nested too deeply")
+    if _SURROGATE.search(data) and not _is_text(value):
+        raise fault(what, slug, "it holds half of a surrogate pair")
     return value
 
 
@@ -71,14 +82,30 @@ def fault(what: str, slug: str, reason: str) -> StoreError:
 def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)
         raise _RefusedError(f"it has the key {twice[:100]!r} twice")
     return value
 
 
 def _constant(text: str) -> NoReturn:
     raise _RefusedError(f"it holds {text}, which is no JSON")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if abs(number) == _INFINITE:
+        raise _RefusedError(f"it holds the number {text[:100]}, which is too large")
+    return number
+
+
+def _is_text(value: JsonValue) -> bool:
+    """Tell whether every string of the document is text that UTF-8 can hold."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _depth(value: JsonValue) -> int:

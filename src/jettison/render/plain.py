@@ -25,6 +25,11 @@ _PROGRESS_SECONDS = 5.0
 """A transfer is told of this often."""
 
 
+QUIET_PHASES = frozenset({"hash", "sync"})
+NOTICED_SECONDS = 0.5
+"""Phases that every build has are told only when somebody had to wait for them."""
+
+
 class PlainRenderer:
     """Writes lines to a stream; call it with each event, in order."""
 
@@ -71,7 +76,8 @@ class PlainRenderer:
                 self._told[event.phase] = event.at
                 return [f"{clean(event.text)} ... {amount(event)}"]
             case events.PhaseFinished():
-                return [f"{clean(event.text)} {event.seconds:.1f}s"]
+                is_worth_a_line = event.seconds >= NOTICED_SECONDS or event.phase not in QUIET_PHASES
+                return [f"{clean(event.text)} {event.seconds:.1f}s"] if is_worth_a_line else []
             case events.Warned():
                 where = f" ({clean(event.where)})" if event.where else ""
                 hint = f"; {clean(event.hint)}" if event.hint else ""

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from jettison import events
 from jettison.render.amounts import amount
+from jettison.render.plain import NOTICED_SECONDS, QUIET_PHASES
 from jettison.render.safe import clean
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class TerminalRenderer:
                 self._phases[event.phase] = f"{clean(event.text)}  {amount(event)}"
             case events.PhaseFinished():
                 self._phases.pop(event.phase, None)
+                if event.phase in QUIET_PHASES and event.seconds < NOTICED_SECONDS:
+                    return
                 self._print(Text.assemble(("✔ ", "green"), clean(event.text), (f" {event.seconds:.1f}s", "green")))
             case events.BuildFinished():
                 return

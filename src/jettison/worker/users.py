@@ -1,7 +1,8 @@
 """``USER`` and ``--user`` to the numbers a process runs with, as docker resolves them.
 
 ``name`` and ``uid`` take the primary group and the supplementary groups of the account; an explicit ``:group`` replaces both.
-A uid without an account has group 0 and the home ``/``.
+A uid without an account has group 0 and the home ``/``. The primary group always is a supplementary one too: else a set-gid
+program would let a process drop it, and with it what a mode like 0705 denies to that group (as in CVE-2022-36109).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedUser:
-    """Who a process runs as; ``groups`` are the supplementary ones, ``home`` what HOME is set to."""
+    """Who a process runs as; ``groups`` are the supplementary ones with ``gid``, ``home`` what HOME is set to."""
 
     uid: int
     gid: int
@@ -42,12 +43,11 @@ def resolve_user(accounts: Accounts, text: str) -> ResolvedUser:
         account = accounts.user(user)
         uid = account.uid
     gid = account.gid if account is not None else 0
-    groups: tuple[int, ...] = ()
+    groups: set[int] = set()
     if colon and group:
         gid = accounts.group_id(group)
     elif account is not None:
         name = account.name
-        groups = tuple(sorted({entry.gid for entry in accounts.groups if name in entry.members} - {gid}))
-    return ResolvedUser(
-        uid=uid, gid=gid, groups=groups, home=account.home if account is not None and account.home else "/"
-    )
+        groups = {entry.gid for entry in accounts.groups if name in entry.members}
+    home = account.home if account is not None and account.home else "/"
+    return ResolvedUser(uid=uid, gid=gid, groups=tuple(sorted({gid, *groups})), home=home)

@@ -22,19 +22,25 @@ def accounts(tmp_path):
 @pytest.mark.parametrize(
     ("text", "uid", "gid", "groups", "home"),
     [
-        pytest.param("", 0, 0, (33,), "/root", id="nobody named is root"),
-        pytest.param("node", 1000, 1001, (20, 33), "/home/node", id="name"),
-        pytest.param("1000", 1000, 1001, (20, 33), "/home/node", id="number with an account"),
-        pytest.param("4242", 4242, 0, (), "/", id="number without one"),
-        pytest.param("node:web", 1000, 33, (), "/home/node", id="a group drops the others"),
-        pytest.param("node:5", 1000, 5, (), "/home/node", id="group number"),
-        pytest.param(":web", 0, 33, (), "/root", id="group alone"),
-        pytest.param("node:", 1000, 1001, (20, 33), "/home/node", id="empty group"),
-        pytest.param("bare", 7, 7, (), "/", id="account without a home"),
+        pytest.param("", 0, 0, (0, 33), "/root", id="nobody named is root"),
+        pytest.param("node", 1000, 1001, (20, 33, 1001), "/home/node", id="name"),
+        pytest.param("1000", 1000, 1001, (20, 33, 1001), "/home/node", id="number with an account"),
+        pytest.param("4242", 4242, 0, (0,), "/", id="number without one"),
+        pytest.param("node:web", 1000, 33, (33,), "/home/node", id="a group drops the others"),
+        pytest.param("node:5", 1000, 5, (5,), "/home/node", id="group number"),
+        pytest.param(":web", 0, 33, (33,), "/root", id="group alone"),
+        pytest.param("node:", 1000, 1001, (20, 33, 1001), "/home/node", id="empty group"),
+        pytest.param("bare", 7, 7, (7,), "/", id="account without a home"),
     ],
 )
 def test_user_becomes_ids_groups_and_home(accounts, text, uid, gid, groups, home):
     assert resolve_user(accounts, text) == ResolvedUser(uid=uid, gid=gid, groups=groups, home=home)
+
+
+@pytest.mark.parametrize("text", ["", "node", "1000", "4242", "node:web", "node:5"])
+def test_primary_group_is_a_supplementary_one_too(accounts, text):
+    user = resolve_user(accounts, text)
+    assert user.gid in user.groups
 
 
 @pytest.mark.parametrize(
@@ -48,6 +54,6 @@ def test_unknown_names_and_numbers_beyond_the_bound_are_errors(accounts, text, s
 
 def test_an_image_without_accounts_still_has_a_root(tmp_path):
     accounts = accounts_of(a_union(tmp_path, [a_file(b"x")]), {})
-    assert resolve_user(accounts, "") == ResolvedUser(uid=0, gid=0, groups=(), home="/")
+    assert resolve_user(accounts, "") == ResolvedUser(uid=0, gid=0, groups=(0,), home="/")
     with pytest.raises(StepError):
         resolve_user(accounts, "root")
