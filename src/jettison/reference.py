@@ -43,12 +43,12 @@ class Reference:
     @property
     def familiar(self) -> str:
         """The short spelling that people use: ``node:22-slim``."""
-        path = self.path
+        text = f"{self.domain}/{self.path}"
         if self.domain == _DEFAULT_DOMAIN:
-            path = path.removeprefix("library/")
-            text = path
-        else:
-            text = f"{self.domain}/{path}"
+            first, _, rest = self.path.partition("/")
+            short = rest if first == "library" and rest and "/" not in rest else self.path
+            if _split_domain(short) == (_DEFAULT_DOMAIN, short):  # else its first part would read as another registry
+                text = short
         if self.tag:
             text += f":{self.tag}"
         return f"{text}@{self.digest}" if self.digest else text

@@ -35,8 +35,11 @@ class Buildah:
         return done.stdout.strip()
 
     def close(self):
-        """Take away the mount that the storage driver keeps over its own directory."""
-        subprocess.run(["umount", self.place / "root" / "overlay"], capture_output=True, check=False)
+        """Take away the mounts of the storage driver: that over its own directory, and what a failed build left."""
+        below = f"{self.place}/"
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for place in reversed([each for each in mounts if each.startswith(below)]):
+            subprocess.run(["umount", place], check=True)
 
     def version(self):
         return self.run("--version").split()[2]

@@ -47,7 +47,7 @@ def test_same_image_as_buildah(pair, tmp_path, name):
     for base in case.bases:
         pair.build(context, f"{image}-{base.rpartition('.')[2]}:1", ["-f", context / base])
     everywhere = read_known(CASES / "differs.toml")
-    seen, unexplained = set(), []
+    seen, unexplained = [], []
     for target in case.targets:
         flags = [*arguments, *([f"--target={target}"] if target else [])]
         reference = f"{image}:{target or 'last'}"
@@ -55,7 +55,7 @@ def test_same_image_as_buildah(pair, tmp_path, name):
         assert ours.files
         for found in compare(theirs, ours):
             known = next((each for each in (*case.known, *everywhere) if each.explains(found, target)), None)
-            seen.add(known)
+            seen.append(known)
             if known is None:
                 unexplained.append(found)
     assert not unexplained, f"{case.about}: not recorded in differs.toml:\n{_show(unexplained)}"

@@ -82,7 +82,18 @@ def _read_class(pattern: str, position: int) -> tuple[Token, int]:
         if pattern[position : position + 1] == "-":
             high, position = _read_class_character(pattern, position + 1)
         ranges.append((low, high))
-    return (is_negated, tuple(ranges)), position + 1
+    return (is_negated, _merged(ranges)), position + 1
+
+
+def _merged(ranges: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return the same characters as ranges in order and apart; one whose ends are swapped holds none."""
+    apart: list[tuple[str, str]] = []
+    for low, high in sorted(ranges):
+        if apart and low <= apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(high, apart[-1][1]))
+        elif low <= high:
+            apart.append((low, high))
+    return tuple(apart)
 
 
 def _read_class_character(pattern: str, position: int) -> tuple[str, int]:
@@ -160,4 +171,11 @@ def _match_one(token: Token, character: str) -> bool:
     if isinstance(token, str):
         return token == ANY or token == "=" + character
     is_negated, ranges = token
-    return any(low <= character <= high for low, high in ranges) != is_negated
+    place, beyond = 0, len(ranges)  # a search by halves: the ranges are sorted and apart
+    while place < beyond:
+        middle = (place + beyond) >> 1
+        if ranges[middle][0] <= character:
+            place = middle + 1
+        else:
+            beyond = middle
+    return (place > 0 and character <= ranges[place - 1][1]) != is_negated

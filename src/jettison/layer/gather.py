@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jettison.errors import LayerError
 from jettison.filetree import EntryKind, FileEntry, parent_of, sort_key
-from jettison.layer.names import check_length, clean_name, refuse_name
+from jettison.layer.names import clean_name, refuse_name
 from jettison.layer.record import decode_xattrs, encode_xattrs
 from jettison.layer.whiteout import META_PREFIX, OPAQUE, OPAQUE_NAME, PREFIX, meaning_of
 
@@ -138,41 +138,48 @@ class Gathering:
     def _place(self, named: bytes) -> bytes:
         """Return the directory that the name leads to now, through symlinks of this tar, inside the root."""
         waiting = named.split(b"/")[::-1]
-        done: list[bytes] = []
-        links = length = 0
+        way: list[tuple[bytes, int]] = [(b"", 0)]  # each directory, and the turn before which nothing in it is left
+        links = 0
         while waiting:
             part = waiting.pop()
             if part == b"..":
-                length -= sum(len(each) + 1 for each in done[-1:])
-                del done[-1:]
+                del way[max(1, len(way) - 1) :]
                 continue
             if part in {b"", b"."}:
                 continue
-            if part.startswith(PREFIX):
-                raise refuse_name(named, "goes through a deletion")
-            done.append(part)
-            length += len(part) + 1
-            if length > self._limits.path_bytes:  # also what '..' would shorten later: the way there has its price
-                raise refuse_name(named, "is too long")
-            packed = self._present(b"/".join(done))
+            above, oldest = way[-1]
+            path = self._below(above, part, named)
+            packed = self._members.get(path)
+            if packed is not None and _TURN.unpack_from(packed)[0] < oldest:
+                packed = None
             kind = _DIRECTORY if packed is None else packed[_KIND_AT]
             if kind == _SYMLINK:
                 links += 1
                 if links > _LINKS_MAX:
                     raise _bad_link(named, "runs through more than 40 symlinks")
                 target = self._link_text(packed or b"")
-                del done[0 if target.startswith(b"/") else -1 :]
-                length = sum(len(each) + 1 for each in done)
+                if target.startswith(b"/"):
+                    del way[1:]
                 waiting += target.split(b"/")[::-1]
-            elif kind != _DIRECTORY:
+            elif kind == _DIRECTORY:
+                way.append((path, max(oldest, self._replaced.get(path, 0))))
+            else:
                 raise refuse_name(named, "needs a directory where the tar has a file")
-        path = b"/".join(done)
-        check_length(path, self._limits)
+        path = way[-1][0]
         self._places[named] = self._places[path] = path
         while path not in self._parents:
             self._parents.add(path)
             path = parent_of(path)
         return self._places[named]
+
+    def _below(self, above: bytes, part: bytes, named: bytes) -> bytes:
+        """Return the path of a component on the way of a name; refuse it where no file system could go."""
+        if part.startswith(PREFIX):
+            raise refuse_name(named, "goes through a deletion")
+        path = above + b"/" + part if above else part
+        if len(path) >= self._limits.path_bytes or len(part) > self._limits.name_bytes:
+            raise refuse_name(path, "is too long")
+        return path
 
     def _present(self, path: bytes) -> bytes | None:
         """Return the packed member at the path unless a later one took the ground from under it."""

@@ -269,6 +269,15 @@ def _entry(**changes):
     return change
 
 
+def _manifest(**changes):
+    def change(data, *, index, manifest, **names):
+        text = json.dumps(json.loads(data[manifest]) | changes).encode()
+        data[f"blobs/sha256/{digest_of(text).hex}"] = text
+        _entry(digest=digest_of(text), size=len(text))(data, index=index)
+
+    return change
+
+
 def _text(name, text):
     def change(data, **names):
         data[name] = text
@@ -297,6 +306,8 @@ def _many(data, *, index, **names):
         pytest.param(_entry(size=True), "archive-bad", id="size-boolean"),
         pytest.param(_entry(digest="sha256:../../../etc/passwd"), "archive-bad", id="digest-path"),
         pytest.param(_entry(digest=None), "archive-bad", id="digest-null"),
+        pytest.param(_manifest(mediaType=["x"]), "archive-bad", id="media-type-list"),
+        pytest.param(_manifest(config={"mediaType": {}}), "archive-bad", id="config-media-type-object"),
         pytest.param(_entry(annotations={"io.containerd.image.name": "../x"}), "archive-bad", id="name-wrong"),
         pytest.param(_text("index.json", b"[" * 100_000), "archive-bad", id="json-deep"),
         pytest.param(_text("index.json", b'{"a":' * 100 + b"1" + b"}" * 100), "archive-limit", id="json-over-depth"),
@@ -312,6 +323,14 @@ def test_damaged_or_hostile_layouts_are_refused(load, blobs, change, slug):
         load(_pack(_hostile(blobs, change)))
     assert caught.value.slug == slug
     assert caught.value.hint or slug == "archive-limit"
+
+
+def test_a_name_that_no_file_system_has_is_a_missing_file(load, tmp_path):
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "manifest.json").write_text('[{"Config":"\\ud800","RepoTags":[],"Layers":[]}]')
+    with pytest.raises(LayerError, match="is missing") as caught:
+        load(tmp_path / "saved")
+    assert caught.value.slug == "archive-bad"
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,15 @@ def matches(pattern: str, name: str) -> bool:
         ("[\\-]", "-", True),
         ("[x\\-]", "-", True),
         ("[!a]", "!", True),
+        ("[c-em-pa-dx]", "e", True),
+        ("[c-em-pa-dx]", "f", False),
+        ("[a-zc-d]", "y", True),
+        ("[z-a]", "m", False),
+        ("[^z-a]", "m", True),
+        ("[z-am]", "m", True),
+        pytest.param(
+            "*[" + "".join(map(chr, range(0x4E00, 0x9000))) + "a" * 100_000 + "]b", "a" * 255, False, id="huge-class"
+        ),
         ("*.js", ".js", True),
         ("a?", "a\udcff", True),
     ],

@@ -108,6 +108,15 @@ def test_malformed_lines_are_refused_with_their_number(line):
 def test_absurd_number_of_inner_stars_is_refused():
     with pytest.raises(IgnoreSyntaxError, match="too many"):
         parse_ignore(b"a**b" * 12)
+    with pytest.raises(IgnoreSyntaxError, match="too many"):
+        parse_ignore(b"a**b" * 30_000)
+
+
+def test_a_line_may_be_as_long_as_the_file():
+    rules = parse_ignore(b"a" * 500_000 + b"?\n" + b"b/" * 50_000 + b"c")
+    assert rules is not None
+    assert rules.is_excluded(b"a" * 500_001)
+    assert rules.is_excluded(b"b/" * 50_000 + b"c")
 
 
 def test_names_that_are_not_utf8_match_by_bytes():

@@ -648,3 +648,17 @@ def test_random_damage_never_crashes(read):
         except LayerError:
             refusals += 1
     assert refusals > 100
+
+
+def test_deep_trees_are_read_also_where_a_directory_was_replaced(read):
+    names = [b"/".join([b"d"] * depth) for depth in range(1, 401)]
+    deep = (pax([(b"path", name)]) + directory(b"x") for name in names)
+    entries = read(tar(directory(b"z"), member(b"z/1"), member(b"z"), *deep))
+    assert list(entries) == [*names, b"z"]
+    assert entries[b"z"].kind is FILE
+
+
+def test_links_that_lead_to_a_place_deeper_than_any_path_are_refused(read):
+    down = b"a/" * 1500
+    first = pax([(b"linkpath", down.rstrip(b"/"))]) + symlink(b"l", b"x")
+    refused(read, tar(first, pax([(b"path", b"l/" + down + b"f")]) + member(b"x")), "tar-name")

@@ -105,6 +105,13 @@ def config_with(**fields):
         pytest.param(b'{"x":' + b"[" * 100 + b"]" * 100 + b"}", id="deep"),
         pytest.param(b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", id="very-deep"),
         pytest.param(b'{"x":' + b"9" * 5000 + b"}", id="long-number"),
+        pytest.param(b'{"x":1e999}', id="infinite"),
+        pytest.param(b'{"x":[-1e999]}', id="infinite-below"),
+        pytest.param(b'{"config":{"Labels":{"\\ud800":"a","\\ud801":"b"}}}', id="half-pairs-in-keys"),
+        pytest.param(b'{"x":["\\uDFFF"]}', id="half-pair-in-a-text"),
+        pytest.param(
+            b"{" + b",".join(b'"%d":0' % number for number in range(100_000)) + b',"99999":0}', id="twice-of-many"
+        ),
         pytest.param(config_with(os=1), id="os"),
         pytest.param(config_with(config=[]), id="config"),
         pytest.param(config_with(config={"Env": "A=1"}), id="env"),
@@ -127,6 +134,11 @@ def test_hostile_configs_are_refused(data):
     with pytest.raises(StoreError) as caught:
         parse_config(data)
     assert caught.value.slug == "image-config"
+
+
+def test_whole_surrogate_pairs_are_text():
+    config = parse_config(b'{"config":{"Labels":{"a":"\\ud83d\\ude80"}}}')
+    assert config.config.labels == (("a", "\U0001f680"),)
 
 
 def test_limits_hold_at_the_bound():
