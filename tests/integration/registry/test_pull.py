@@ -94,7 +94,7 @@ def test_image_of_a_registry_is_built_upon(registry, empty, context, tmp_path, t
     assert files["out/lines"].strip() == "3"
     assert files["out/group"].startswith("root:x:0:")
     started = [event.text for event in built.named("PhaseStarted")]
-    assert started == [f"pulling {name}"]
+    assert started == [f"pulling {name}", "waiting for the disk", "hashing layers"]
     progress = built.named("PhaseProgress")
     assert progress
     assert all(0 <= event.done <= event.total for event in progress)
