@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 Reason = Literal["ran", "recipe-hit", "content-hit"]
 
 
+_INTERRUPTED_SECONDS = 5.0
+"""How long an interrupted solver waits for the next report of what it has cancelled."""
+
+
 class Guard(Protocol):
     """Lets one builder at a time do an op, over all processes that share the store."""
 
@@ -142,14 +146,19 @@ class _Solver:
         env.emit(BuildStarted(at=env.clock(), build_id=env.build_id, step_count=len(self._plan.ops)))
         for stage in self._plan.skipped_stages:
             env.emit(StageSkipped(at=env.clock(), stage=stage))
+        patience_seconds: float | None = None
         while True:
             try:
                 self._start_ready()
                 if self._schedule.is_over:
                     break
-                self._take_report(self._reports.get())
+                self._take_report(self._reports.get(timeout=patience_seconds))
             except KeyboardInterrupt:
+                # raised at any place of this thread it may have lost an action, whose report then never comes
+                patience_seconds = _INTERRUPTED_SECONDS
                 self._give_up(CancelledError("stopped by the user"))
+            except queue.Empty:
+                break
         if self._error is not None:
             raise self._error
         assert self._schedule.is_complete, "the schedule ended early without an error"

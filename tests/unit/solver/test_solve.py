@@ -271,3 +271,26 @@ def test_preimages_are_kept_and_name_no_positions() -> None:
     other.build(plan(run("unrelated"), run("x"), copy("/a", ContextRoot(), parent=1)))
     assert keys_first & set(other.records.values) == keys_first
     assert all(b'"version"' in preimage for preimage in builder.records.preimages.values())
+
+
+def test_an_interrupt_that_loses_an_action_ends_all_the_same(monkeypatch):
+    monkeypatch.setattr("jettison.solver.solve._INTERRUPTED_SECONDS", 0.05)
+
+    class Interrupting(InlineExecutor):
+        def submit(self, call):
+            raise KeyboardInterrupt
+
+    builder = Builder(FakeWorker())
+    clock = itertools.count()
+    environment = Environment(
+        worker=builder.worker,
+        cache=Cache(builder.records, builder.worker.layers.__contains__),
+        executor=Interrupting(),
+        guard=NoGuard(),
+        emit=builder.events.append,
+        clock=lambda: float(next(clock)),
+        build_id="b",
+    )
+    with pytest.raises(CancelledError):
+        solve(plan(run("one")), environment)
+    assert builder.worker.is_cancelled.is_set()
