@@ -8,6 +8,9 @@ KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""PATH where an image's config has none, as docker and BuildKit set it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

@@ -71,8 +71,3 @@ def normal_platform(os: str, architecture: str, variant: str) -> Platform:
     if (known, chosen) in {("arm64", "v8"), ("amd64", "v1")}:
         chosen = ""
     return Platform(os=os, architecture=known, variant=chosen)
-
-
-def is_match(wanted: Platform, offered: Platform) -> bool:
-    """Tell whether something made for the offered platform runs where the wanted one is asked for."""
-    return (wanted.os, wanted.architecture, wanted.variant) == (offered.os, offered.architecture, offered.variant)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from jettison import events
 from jettison.api import memo
+from jettison.api.arguments import platform_of, tag_of
 from jettison.api.assemble import assemble_image
 from jettison.api.bases import resolve_needs
 from jettison.api.directives import check_syntax, counted_warnings
@@ -34,8 +35,6 @@ from jettison.graph.scope import Platforms
 from jettison.plan.lower import lower
 from jettison.plan.options import LowerOptions
 from jettison.plan.plan import Needs, Plan
-from jettison.platform import parse_platform
-from jettison.reference import Reference, parse_reference
 from jettison.solver.cache import Cache
 from jettison.solver.executor import ThreadExecutor
 from jettison.solver.solve import Environment, Stop, solve
@@ -134,7 +133,7 @@ class _Build:
 
     def run(self, started: float) -> BuildResult:
         engine, request = self._engine, self._request
-        tags = tuple(_parse_tag(text) for text in request.tags)
+        tags = tuple(tag_of(text) for text in request.tags)
         path = find_dockerfile(request)
         dockerfile = read_dockerfile(request, path, engine.settings.limits)
         graph, build_args, platforms = _graph(request, engine.settings, dockerfile)
@@ -342,11 +341,7 @@ def _graph(
     request: BuildRequest, settings: Settings, dockerfile: Dockerfile
 ) -> tuple[Graph, dict[str, str], Platforms]:
     host = host_platform()
-    try:
-        target = parse_platform(request.platform, host) if request.platform else host
-    except ValueError as error:
-        raise UsageError(str(error), slug="invalid-platform", hint="for example linux/amd64") from error
-    platforms = Platforms(target=target, build=host)
+    platforms = Platforms(target=platform_of(request.platform, host), build=host)
     build_args = _build_args(request, settings.environment)
     check_syntax(dockerfile, build_args)
     graph = build_graph(
@@ -374,16 +369,6 @@ def _check_filter(request: BuildRequest, graph: Graph) -> None:
             raise UsageError(
                 f"--no-cache-filter: no stage named {name!r}", hint=f"did you mean {near!r}?" if near else None
             )
-
-
-def _parse_tag(text: str) -> Reference:
-    try:
-        reference = parse_reference(text)
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no image name: {error}", slug="invalid-reference") from error
-    if reference.digest is not None:
-        raise UsageError(f"a tag can't hold a digest: {text!r}", slug="invalid-reference")
-    return reference
 
 
 def _read_secrets(sources: tuple[SecretSource, ...], settings: Settings) -> dict[str, bytes]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from jettison.api.images import chain_of
 from jettison.api.wiring import Engine, resolv_conf
 from jettison.errors import UsageError
+from jettison.limits import DEFAULT_PATH
 from jettison.oci.config import parse_config
 from jettison.store.root import container_lock
 from jettison.worker.container import ContainerEnded, ContainerSpec, ContainerStarted, VolumeSpec
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from jettison.store.images import ImageRecord
     from jettison.worker.client import Call, WorkerClient
 
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _STOPS = frozenset({signal.SIGINT, signal.SIGTERM})
 _STOPS_TO_KILL = 3
@@ -106,7 +106,7 @@ def _arguments(request: ContainerRequest, config: RuntimeConfig) -> tuple[str, .
 
 
 def _environment(request: ContainerRequest, config: RuntimeConfig, settings: Settings) -> tuple[tuple[str, str], ...]:
-    found = {"PATH": _DEFAULT_PATH}
+    found = {"PATH": DEFAULT_PATH}
     for text in config.env:
         name, _, value = text.partition("=")
         found[name] = value

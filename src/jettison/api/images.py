@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jettison.api.archives import read_archive, write_archive
+from jettison.api.arguments import name_of, tag_of
 from jettison.api.assemble import layer_of
 from jettison.api.request import OutputSpec
 from jettison.api.wiring import Engine, host_platform
@@ -97,7 +98,7 @@ def list_images(settings: Settings, *, name: str | None = None, has_unnamed: boo
         UsageError: ``name`` is no image name.
 
     """
-    wanted = _reference(name) if name else None
+    wanted = name_of(name) if name else None
     with Engine(settings) as engine:
         now = time.time()
         rows = []
@@ -197,9 +198,7 @@ def tag_image(settings: Settings, source: str, target: str) -> None:
         ImageNotFoundError, UsageError: no such image; no image name.
 
     """
-    reference = _reference(target)
-    if reference.digest is not None:
-        raise UsageError(f"a tag can't hold a digest: {target!r}", slug="invalid-reference")
+    reference = tag_of(target)
     with Engine(settings) as engine:
         image_id = engine.store.images.resolve(source)
         if engine.store.images.find(reference) != image_id:
@@ -290,7 +289,7 @@ def import_rootfs(
         LayerError: a damaged or hostile tar.
 
     """
-    reference = _reference(name) if name else None
+    reference = name_of(name) if name else None
     settings_of_changes = _config_of(changes)
     epoch_text = settings.environment.get("SOURCE_DATE_EPOCH", "")
     epoch = int(epoch_text) if epoch_text.isdecimal() else None
@@ -394,13 +393,6 @@ def _record(engine: Engine, name: str) -> ImageRecord:
     record = engine.store.images.get(engine.store.images.resolve(name))
     assert record is not None, "an image that resolves has a record"
     return record
-
-
-def _reference(text: str) -> Reference:
-    try:
-        return parse_reference(text)
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no image name: {error}", slug="invalid-reference") from error
 
 
 def _names(tag: Reference, text: str) -> bool:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jettison.api.archives import write_archive
+from jettison.api.arguments import name_of
 from jettison.api.phases import phase
 from jettison.api.request import OutputSpec
 from jettison.errors import StoreError, UsageError
-from jettison.reference import parse_reference
 from jettison.worker.rootfs import DirectoryRequest, TarRequest
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def write_outputs(
     """
     outputs = request.outputs or (OutputSpec(kind="image"),)
     if any(output.kind == "image" for output in outputs) or tags:
-        names = (*tags, *(_name(text) for output in outputs if output.kind == "image" for text in output.names))
+        names = (*tags, *(name_of(text) for output in outputs if output.kind == "image" for text in output.names))
         keep_image(engine, image, names)
     written = Written()
     for output in outputs:
@@ -96,7 +96,7 @@ def _write(engine: Engine, output: OutputSpec, tags: tuple[Reference, ...], imag
             request = TarRequest(chain=image.chain, epoch=image.epoch)
             engine.call("rootfs-tar", request, (fd,), reads=[layer.layer_id for layer in image.chain])
         return None
-    names = tuple(_name(text) for text in output.names) or tags
+    names = tuple(name_of(text) for text in output.names) or tags
     return write_archive(engine, output, [(image.record, names)], image.epoch)
 
 
@@ -165,10 +165,3 @@ def _open_aside(path: Path) -> Iterator[int]:
         aside.rename(path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _name(text: str) -> Reference:
-    try:
-        return parse_reference(text)
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no image name: {error}", slug="invalid-reference") from error

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Self
 
 import jettison
 from jettison import events
+from jettison.api.arguments import name_of, platform_of
 from jettison.api.intake import ComingLayer, settle_layers, take_layer
 from jettison.api.named import platform_key
 from jettison.api.wiring import Engine, host_platform
 from jettison.digest import LayerId, is_digest
-from jettison.errors import CancelledError, RegistryError, UsageError
+from jettison.errors import CancelledError, RegistryError
 from jettison.oci.manifest import is_runnable
-from jettison.platform import parse_platform
-from jettison.reference import parse_reference
 from jettison.registry.client import RegistryClient
 from jettison.registry.credentials import DockerCredentials, read_docker_config, run_helper
 from jettison.registry.exchange import NO_WAY, Exchange
@@ -250,14 +249,8 @@ def pull_image(
 
     """
     host = host_platform()
-    try:
-        reference = parse_reference(name)
-    except ValueError as error:
-        raise UsageError(f"{name!r} is no image name: {error}", slug="invalid-reference") from error
-    try:
-        wanted = parse_platform(platform, host) if platform else host
-    except ValueError as error:
-        raise UsageError(str(error), slug="invalid-platform", hint="for example linux/amd64") from error
+    reference = name_of(name)
+    wanted = platform_of(platform, host)
     with Engine(settings) as engine, Pulls(engine, emit, host) as pulls:
         try:
             return pulls.pull(reference, wanted, takes_name=True)

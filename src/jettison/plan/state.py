@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jettison.graph.scope import Scope
 from jettison.guestpath import GuestPath, parse_guest_path
+from jettison.limits import DEFAULT_PATH
 from jettison.oci.config import ImageConfig, RuntimeConfig
 from jettison.plan.plan import HistoryStep
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from jettison.platform import Platform
 
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DEFAULT_SHELL = ("/bin/sh", "-c")
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from jettison.errors import CancelledError, StepError
 from jettison.events import OpOutput
 from jettison.guestpath import GuestPath
+from jettison.limits import DEFAULT_PATH
 from jettison.sandbox.spec import MountSpec, SandboxSpec, etc_files
 from jettison.sandbox.trust import IMAGE_BUNDLES, Trust, make_trust
 from jettison.solver.task import Chain, LayerResult, Result
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from jettison.worker.mounts import MountSource
     from jettison.worker.run_tools import RunTools
 
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BUNDLE_BYTES = 4 << 20
 
 
@@ -191,7 +191,7 @@ def _environment(op: RunOp, home: str, added: tuple[tuple[str, str], ...]) -> di
     environment = dict(op.env)
     for name, value in added:
         environment.setdefault(name, value)
-    environment.setdefault("PATH", _DEFAULT_PATH)
+    environment.setdefault("PATH", DEFAULT_PATH)
     environment.setdefault("HOME", home)
     return environment
 
